@@ -59,23 +59,22 @@ export function log(x: number): number {
   if (x === Infinity) return x;
   let m = x;
   let k = 0;
-  for (let step = 512; step >= 1; step /= 2) {
-    while (m >= powInt(2, step)) {
-      m = timesPowerOfTwo(m, -step);
-      k += step;
-    }
-    while (m < powInt(0.5, step)) {
-      m = timesPowerOfTwo(m, step);
-      k -= step;
-    }
+  // All of these products are exact. Large steps first, so that the ends of the range do not take a thousand of them.
+  while (m >= 4294967296) {
+    m *= 1 / 4294967296;
+    k += 32;
   }
-  // Here m is in [1/2, 2).
-  if (m < SQRT_HALF) {
+  while (m < 1 / 4294967296) {
+    m *= 4294967296;
+    k -= 32;
+  }
+  while (m >= 2 * SQRT_HALF) {
+    m *= 0.5;
+    k += 1;
+  }
+  while (m < SQRT_HALF) {
     m *= 2;
     k -= 1;
-  } else if (m >= 2 * SQRT_HALF) {
-    m /= 2;
-    k += 1;
   }
   const f = m - 1;
   const s = f / (m + 1);
