@@ -29,7 +29,6 @@ export enum Opcode {
   sum = 25,
   fill = 26,
   copy = 27,
-  accumulate = 28,
   globalNorm = 29,
   adamw = 30,
 }

@@ -1,0 +1,32 @@
+// The contract between the language and a device. An executor owns the persistent values (inputs and state, by name) and runs Programs.
+
+import type { Program } from "../program/program.ts";
+import type { Value } from "../program/value.ts";
+
+/** A program made ready for one executor. */
+export interface Loaded {
+  readonly program: Program;
+}
+
+/** f32 values are exchanged as Float32Array or Float64Array, u32 values as Uint32Array. */
+export type Numbers = Float32Array | Float64Array | Uint32Array;
+
+/** What a value must tell to be written or read: inputs and state of equal name are one array. */
+export type Persistent = Pick<Value, "name" | "shape" | "dtype">;
+
+export interface Executor {
+  readonly name: "reference" | "wasm" | "webgpu";
+  /** Compiles; throws a named error for what this executor lacks, never in step 400. */
+  load(program: Program): Loaded;
+  /** Writes an input or state; makes it when it is new (state starts as zeros). */
+  write(value: Persistent, data: Numbers): void;
+  /** Enqueues one run; never waits. Temporaries are lost with the next run, inputs and state stay. */
+  run(loaded: Loaded): void;
+  /** The numbers of an input or state, as a copy. The only await. */
+  read(value: Persistent): Promise<Numbers>;
+  /** Forgets an input or state by name. */
+  release(name: string): void;
+  /** What is allocated, for reports and plans. */
+  memory(): { bytes: number; persistent: number };
+  dispose(): void;
+}

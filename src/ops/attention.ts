@@ -1,0 +1,87 @@
+// Attention on ragged rows: token n of sequence b attends to the tokens of its own sequence only, so there is no mask and no padding.
+// Three products, closed under differentiation (heads h, head width d = D/H, s = scale, start = offsets[b]):
+//   attentionPairs  S[n,h,j]        = s·Σ_d q[n,h,d]·k[start+j,h,d]
+//   attentionMix    O[n,h,:]        = s·Σ_j p[n,h,j]·v[start+j,h,:]
+//   attentionMixT   O[start+j,h,:]  = s·Σ_i p[start+i,h,j]·x[start+i,h,:]
+// Maps are [N, H, L], L the longest sequence rounded up; entries past a row's own length, and tail rows, are zero.
+// Scaled dot-product attention (Vaswani et al. 2017, eq. 1) is mix(softmax(pairs(q, k, 1/√d)), v).
+
+import { type Dims, defineOp, type Formula, f32Bits, type GradientRule } from "../program/op.ts";
+
+type Map = { H: number; L: number; scale: number };
+type Mix = { scale: number };
+
+const parameters = ({ N, D, H, L, P }: Dims, { scale }: Readonly<Record<string, unknown>>) => [
+  N,
+  D,
+  H,
+  L,
+  P - 1,
+  f32Bits(scale as number),
+];
+
+/** Calls f for every pair (row i, column j) of every sequence and head: rows n and m of the batch, p at [n, h, j]. */
+function eachPair(
+  { inputs, dims: { D, H, L, P }, attributes }: Formula<"offsets">,
+  f: (p: number, n: number, m: number, s: number) => void,
+): void {
+  const d = D / H;
+  const { offsets } = inputs;
+  for (let b = 0; b + 1 < P; b++)
+    for (let n = offsets[b]; n < offsets[b + 1]; n++)
+      for (let h = 0; h < H; h++)
+        for (let m = offsets[b]; m < offsets[b + 1]; m++)
+          f((n * H + h) * L + m - offsets[b], n * D + h * d, m * D + h * d, attributes.scale as number);
+}
+
+export const attentionPairs = defineOp<Map>()({
+  name: "attentionPairs",
+  inputs: { q: "N D", k: "N D", offsets: "u32 P" },
+  output: "N H L",
+  parameters,
+  gradient: ({ dy, inputs: { q, k, offsets }, attributes: { scale } }): GradientRule => ({
+    q: () => attentionMix({ p: dy, v: k, offsets }, { scale: scale as number }),
+    k: () => attentionMixT({ p: dy, x: q, offsets }, { scale: scale as number }),
+  }),
+  formula: (call) => {
+    const { q, k } = call.inputs;
+    const d = call.dims.D / call.dims.H;
+    eachPair(call, (p, n, m, s) => {
+      for (let c = 0; c < d; c++) call.out[p] += s * q[n + c] * k[m + c];
+    });
+  },
+});
+
+export const attentionMix = defineOp<Mix>()({
+  name: "attentionMix",
+  inputs: { p: "N H L", v: "N D", offsets: "u32 P" },
+  output: "N D",
+  parameters,
+  gradient: ({ dy, inputs: { p, v, offsets }, attributes: { scale }, dims: { H, L } }): GradientRule => ({
+    p: () => attentionPairs({ q: dy, k: v, offsets }, { H, L, scale: scale as number }),
+    v: () => attentionMixT({ p, x: dy, offsets }, { scale: scale as number }),
+  }),
+  formula: (call) => {
+    const d = call.dims.D / call.dims.H;
+    eachPair(call, (p, n, m, s) => {
+      for (let c = 0; c < d; c++) call.out[n + c] += s * call.inputs.p[p] * call.inputs.v[m + c];
+    });
+  },
+});
+
+export const attentionMixT = defineOp<Mix>()({
+  name: "attentionMixT",
+  inputs: { p: "N H L", x: "N D", offsets: "u32 P" },
+  output: "N D",
+  parameters,
+  gradient: ({ dy, inputs: { p, x, offsets }, attributes: { scale }, dims: { H, L } }): GradientRule => ({
+    p: () => attentionPairs({ q: x, k: dy, offsets }, { H, L, scale: scale as number }),
+    x: () => attentionMix({ p, v: dy, offsets }, { scale: scale as number }),
+  }),
+  formula: (call) => {
+    const d = call.dims.D / call.dims.H;
+    eachPair(call, (p, n, m, s) => {
+      for (let c = 0; c < d; c++) call.out[m + c] += s * call.inputs.p[p] * call.inputs.x[n + c];
+    });
+  },
+});

@@ -1,0 +1,13 @@
+// out[r] = s for every r.
+
+import { defineOp } from "../program/op.ts";
+
+export const fill = defineOp<{ R: number }>()({
+  name: "fill",
+  inputs: { s: "1" },
+  output: "R",
+  parameters: ({ R }) => [R],
+  formula: ({ inputs: { s }, out }) => {
+    out.fill(s[0]);
+  },
+});

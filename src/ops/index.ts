@@ -1,0 +1,37 @@
+// All ops, in one place: what models and recipes are written with.
+
+import { gradient as trace } from "../program/grad.ts";
+import type { Value } from "../program/value.ts";
+import { add } from "./binary.ts";
+import { copy } from "./copy.ts";
+
+export { adamw } from "./adamw.ts";
+export { attentionMix, attentionMixT, attentionPairs } from "./attention.ts";
+export { add, binary, div, mul, sub } from "./binary.ts";
+export { columnSum } from "./columnSum.ts";
+export { copy } from "./copy.ts";
+export { crossEntropy, crossEntropyGrad } from "./crossEntropy.ts";
+export { dropout, dropoutAt } from "./dropout.ts";
+export { fill } from "./fill.ts";
+export { gather, gatherGrad, NONE } from "./gather.ts";
+export { globalNorm } from "./globalNorm.ts";
+export { kl, klGrad } from "./kl.ts";
+export { layerNorm, layerNormGradGamma, layerNormGradX } from "./layerNorm.ts";
+export { linear, matmul } from "./matmul.ts";
+export { mse, mseGrad } from "./mse.ts";
+export { normalize, normalizeGrad } from "./normalize.ts";
+export { softmax, softmaxGrad } from "./softmax.ts";
+export { sum } from "./sum.ts";
+export { unary, unaryGrad } from "./unary.ts";
+
+/** Traces the gradients of `loss` into `targets` (parameter → gradient state). */
+export function gradient(loss: Value, targets: ReadonlyMap<Value, Value>): void {
+  trace(loss, targets, { add, copy: (x) => copy({ x }, {}) });
+}
+
+/** Writes a result to persistent memory under a name: a metric, or what another program reads. */
+export function keep(value: Value, name: string): Value {
+  const destination = value.trace.input(name, value.shape);
+  value.trace.retarget(copy({ x: value }, {}), destination, false);
+  return destination;
+}

@@ -1,0 +1,41 @@
+// y = x / max(‖x‖₂, ε) per row, as torch.nn.functional.normalize: the optional normalisation of BERT-PKD (arXiv:1908.09355, eq. 7).
+//   dx = (dy − y·Σ dy·y)/‖x‖
+
+import { defineOp, f32Bits } from "../program/op.ts";
+
+type Epsilon = { epsilon: number };
+
+const norm = (row: Float64Array) => Math.sqrt(row.reduce((sum, v) => sum + v * v, 0));
+
+export const normalize = defineOp<Epsilon>()({
+  name: "normalize",
+  inputs: { x: "R D" },
+  output: "R D",
+  parameters: ({ R, D }, { epsilon }) => [R, D, f32Bits(epsilon as number)],
+  gradient: ({ dy, inputs: { x }, attributes }) => ({ x: () => normalizeGrad({ dy, x }, attributes as Epsilon) }),
+  formula: ({ inputs: { x }, out, dims: { R, D }, attributes }) => {
+    for (let r = 0; r < R; r++) {
+      const row = x.subarray(r * D, (r + 1) * D);
+      const length = Math.max(norm(row), attributes.epsilon as number);
+      for (let d = 0; d < D; d++) out[r * D + d] = row[d] / length;
+    }
+  },
+});
+
+export const normalizeGrad = defineOp<Epsilon>()({
+  name: "normalizeGrad",
+  inputs: { dy: "R D", x: "R D" },
+  output: "R D",
+  parameters: ({ R, D }, { epsilon }) => [R, D, f32Bits(epsilon as number)],
+  formula: ({ inputs: { dy, x }, out, dims: { R, D }, attributes }) => {
+    for (let r = 0; r < R; r++) {
+      const row = x.subarray(r * D, (r + 1) * D);
+      const length = norm(row);
+      const clamped = length <= (attributes.epsilon as number);
+      const divisor = clamped ? (attributes.epsilon as number) : length;
+      let dot = 0;
+      for (let d = 0; d < D; d++) dot += (dy[r * D + d] * row[d]) / divisor;
+      for (let d = 0; d < D; d++) out[r * D + d] = (dy[r * D + d] - (clamped ? 0 : (row[d] / divisor) * dot)) / divisor;
+    }
+  },
+});

@@ -1,0 +1,49 @@
+// Reverse mode over a traced program: walks the instructions backwards and traces each op's gradient.
+// Gradients of parameters go straight into their gradient state, added to what is there, so that a step may have several micro-batches.
+
+import { LimbeckError } from "../errors.ts";
+import type { Value } from "./value.ts";
+
+/** The two ops that the walk itself needs; src/ops supplies them. */
+export interface SumRules {
+  add(a: Value, b: Value): Value;
+  copy(x: Value): Value;
+}
+
+/**
+ * Traces d(loss)/d(parameter) for each entry of `targets` (parameter → gradient state of the same shape).
+ * loss: [1]. Values that lead to no parameter cost nothing.
+ */
+export function gradient(loss: Value, targets: ReadonlyMap<Value, Value>, rules: SumRules): void {
+  const trace = loss.trace;
+  const forward = [...trace.instructions];
+  const active = new Set<Value>(targets.keys());
+  for (const { inputs, output } of forward)
+    if (output && inputs.flat().some((input) => input && active.has(input))) active.add(output);
+  if (!active.has(loss)) throw new LimbeckError("NO_GRADIENT", "the loss does not depend on any trained parameter");
+
+  const gradients = new Map<Value, Value>([[loss, trace.constant([1])]]);
+  for (const { op, inputs, output, attributes, dims } of forward.reverse()) {
+    const dy = output && gradients.get(output);
+    if (!output || !dy || !active.has(output)) continue;
+    gradients.delete(output);
+    const named = Object.fromEntries(Object.keys(op.inputs).map((name, i) => [name, inputs[i] as Value]));
+    const rule = op.gradient?.({ dy, y: output, inputs: named, attributes, dims });
+    for (const [name, input] of Object.entries(named)) {
+      if (!input || !active.has(input)) continue;
+      const thunk = rule?.[name];
+      if (!thunk) throw new LimbeckError("NO_GRADIENT", `${op.name} has no gradient for its input ${name}`);
+      const before = trace.instructions.length;
+      const contribution = thunk();
+      const target = targets.get(input);
+      if (target) {
+        const maker = trace.instructions.at(-1);
+        const direct = trace.instructions.length > before && maker?.output === contribution && maker.op.accumulates;
+        trace.retarget(direct ? contribution : rules.copy(contribution), target, true);
+      } else {
+        const sum = gradients.get(input);
+        gradients.set(input, sum ? rules.add(sum, contribution) : contribution);
+      }
+    }
+  }
+}

@@ -1,0 +1,32 @@
+// A Scope gives a model its parameters by checkpoint path, as in `scope.in("encoder").in("layer.0").parameter("dense.weight", …)`.
+
+import type { Trace } from "./program.ts";
+import type { Value } from "./value.ts";
+
+export class Scope {
+  constructor(
+    readonly trace: Trace,
+    /** Whose parameters these are, "teacher0" or "student": keeps equal paths of two models apart. */
+    readonly owner: string,
+    /** Dropout is active. */
+    readonly training: boolean,
+    readonly path: string = "",
+    /** Every parameter asked for, by its path: what a checkpoint of this model must hold. */
+    readonly parameters: Map<string, Value> = new Map(),
+  ) {}
+
+  in(name: string): Scope {
+    return new Scope(this.trace, this.owner, this.training, this.#join(name), this.parameters);
+  }
+
+  parameter(name: string, shape: readonly number[]): Value {
+    const path = this.#join(name);
+    const value = this.trace.state(`${this.owner}/${path}`, shape);
+    this.parameters.set(path, value);
+    return value;
+  }
+
+  #join(name: string): string {
+    return this.path ? `${this.path}.${name}` : name;
+  }
+}

@@ -1,0 +1,39 @@
+// A Value is one array of a Program: what it is called, its shape and where it lives. It holds no numbers.
+
+import type { Trace } from "./program.ts";
+
+export type Dtype = "f32" | "u32";
+
+/**
+ * input: written by the host (or by another program) before a run; state: parameters, gradients, moments;
+ * constant: known when the program is made; temporary: lives in a slot while the program runs.
+ * Inputs and state are persistent and shared by name between the programs of one executor.
+ */
+export type Storage = "input" | "state" | "constant" | "temporary";
+
+export class Value {
+  readonly #trace: Trace;
+
+  constructor(
+    trace: Trace,
+    readonly id: number,
+    readonly name: string,
+    readonly shape: readonly number[],
+    readonly dtype: Dtype,
+    readonly storage: Storage,
+    /** The numbers of a constant. */
+    readonly data?: readonly number[],
+  ) {
+    this.#trace = trace;
+  }
+
+  /** The trace that made this value; ops find it through their inputs, so no global knows about it. */
+  get trace(): Trace {
+    return this.#trace;
+  }
+}
+
+/** Number of elements. */
+export function sizeOf(value: { readonly shape: readonly number[] }): number {
+  return value.shape.reduce((product, dimension) => product * dimension, 1);
+}
