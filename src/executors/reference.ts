@@ -2,7 +2,7 @@
 
 import { LimbeckError } from "../errors.ts";
 import type { Program } from "../program/program.ts";
-import { sizeOf, type Value } from "../program/value.ts";
+import { sizeOf, Value } from "../program/value.ts";
 import type { Executor, Loaded, Numbers, Persistent } from "./executor.ts";
 
 export class ReferenceExecutor implements Executor {
@@ -23,27 +23,36 @@ export class ReferenceExecutor implements Executor {
 
   run({ program }: Loaded): void {
     const arrays = new Map<Value, Float64Array>();
-    const arrayOf = (value: Value): Float64Array => {
-      const known = value.name && value.storage !== "temporary" ? this.#persistent.get(value.name) : arrays.get(value);
-      const array = known?.length === sizeOf(value) ? known : new Float64Array(value.data ?? sizeOf(value));
-      if (value.storage === "input" || value.storage === "state") this.#persistent.set(value.name, array);
-      else arrays.set(value, array);
+    const persistent = (value: Value, reading: boolean): Float64Array => {
+      const known = this.#persistent.get(value.name);
+      if (known?.length === sizeOf(value)) return known;
+      if (reading && value.storage === "input")
+        throw new LimbeckError("INPUT_UNWRITTEN", `this input of ${program.name} was never written`, {
+          where: value.name,
+        });
+      const fresh = new Float64Array(sizeOf(value));
+      this.#persistent.set(value.name, fresh);
+      return fresh;
+    };
+    const arrayOf = (value: Value, reading: boolean): Float64Array => {
+      if (value.storage === "input" || value.storage === "state") return persistent(value, reading);
+      const array = arrays.get(value) ?? (value.data ? Float64Array.from(value.data) : new Float64Array(sizeOf(value)));
+      arrays.set(value, array);
       return array;
     };
     for (const { op, inputs, output, accumulate, attributes, dims } of program.instructions) {
+      const read = (value: Value) => arrayOf(value, true);
       const named = Object.fromEntries(
         Object.keys(op.inputs).map((name, i) => {
           const input = inputs[i];
-          return [
-            name,
-            input === null ? undefined : Array.isArray(input) ? input.map(arrayOf) : arrayOf(input as Value),
-          ];
+          if (input === null) return [name, undefined];
+          return [name, input instanceof Value ? read(input) : input.map(read)];
         }),
       ) as Record<string, Float64Array>;
       const out = new Float64Array(output ? sizeOf(output) : 0);
       op.formula({ inputs: named, out, dims, attributes });
       if (!output) continue;
-      const into = arrayOf(output);
+      const into = arrayOf(output, accumulate);
       for (let i = 0; i < out.length; i++) into[i] = accumulate ? into[i] + out[i] : out[i];
     }
   }

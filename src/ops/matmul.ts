@@ -1,6 +1,7 @@
 // C = op(A)·op(B) + bias, op(X) = X or Xᵀ. The linear layer of Hugging Face files is y = x·Wᵀ + b with W [out, in].
 //   dA = dC·op(B)ᵀ   dB = op(A)ᵀ·dC   dbias = Σ rows of dC
 
+import { MATMUL_SCRATCH } from "../../assembly/layout.ts";
 import { LimbeckError } from "../errors.ts";
 import { defineOp, type GradientRule } from "../program/op.ts";
 import type { Value } from "../program/value.ts";
@@ -37,6 +38,7 @@ export const matmul = defineOp<Transposes>()({
     Number(attributes.transposeA),
     Number(attributes.transposeB),
   ],
+  scratch: (_, threads) => threads * MATMUL_SCRATCH,
   gradient: ({ dy, inputs: { a, b }, attributes }): GradientRule => {
     const { transposeA, transposeB } = attributes as Transposes;
     return {

@@ -11,10 +11,15 @@ export interface SumRules {
 }
 
 /**
- * Traces d(loss)/d(parameter) for each entry of `targets` (parameter → gradient state of the same shape).
- * loss: [1]. Values that lead to no parameter cost nothing.
+ * Traces Σ dy·d(loss)/d(parameter) for each entry of `targets` (parameter → gradient state of the same shape).
+ * loss: [1] with dy = 1, or any shape with dy of that shape. Values that lead to no parameter cost nothing.
  */
-export function gradient(loss: Value, targets: ReadonlyMap<Value, Value>, rules: SumRules): void {
+export function gradient(
+  loss: Value,
+  targets: ReadonlyMap<Value, Value>,
+  rules: SumRules,
+  seed: Value = loss.trace.constant([1]),
+): void {
   const trace = loss.trace;
   const forward = [...trace.instructions];
   const active = new Set<Value>(targets.keys());
@@ -22,7 +27,7 @@ export function gradient(loss: Value, targets: ReadonlyMap<Value, Value>, rules:
     if (output && inputs.flat().some((input) => input && active.has(input))) active.add(output);
   if (!active.has(loss)) throw new LimbeckError("NO_GRADIENT", "the loss does not depend on any trained parameter");
 
-  const gradients = new Map<Value, Value>([[loss, trace.constant([1])]]);
+  const gradients = new Map<Value, Value>([[loss, seed]]);
   for (const { op, inputs, output, attributes, dims } of forward.reverse()) {
     const dy = output && gradients.get(output);
     if (!output || !dy || !active.has(output)) continue;
