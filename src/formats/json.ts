@@ -17,10 +17,19 @@ export interface JsonOptions {
 
 const MAX_DEPTH = 128; // serde_json's limit
 
-/** Objects come back without a prototype. */
+/** An object that inherits nothing. Object.create(null) says the same at half the speed (V8 keeps such objects as hash tables). */
+class Bare {
+  [key: string]: unknown;
+
+  static {
+    Object.setPrototypeOf(Bare.prototype, null);
+    Reflect.deleteProperty(Bare.prototype, "constructor");
+  }
+}
+
+/** Objects come back without anything inherited. */
 export function parseJson(text: string, { where, code = "INVALID_JSON", number = Number }: JsonOptions): unknown {
   const numberPattern = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
-  const space = /[ \t\n\r]*/y;
   let at = 0;
 
   function fail(problem: string, offset = at, errorCode = code): never {
@@ -31,9 +40,11 @@ export function parseJson(text: string, { where, code = "INVALID_JSON", number =
   }
 
   function skipSpace(): void {
-    space.lastIndex = at;
-    space.test(text);
-    at = space.lastIndex;
+    for (;;) {
+      const unit = text.charCodeAt(at);
+      if (unit !== 0x20 && unit !== 0x0a && unit !== 0x0d && unit !== 0x09) return;
+      at++;
+    }
   }
 
   function expected(what: string): never {
@@ -67,7 +78,7 @@ export function parseJson(text: string, { where, code = "INVALID_JSON", number =
   }
 
   function readObject(depth: number): JsonObject {
-    const object: JsonObject = Object.create(null);
+    const object = new Bare();
     at++;
     skipSpace();
     if (text[at] === "}") {
