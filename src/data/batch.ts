@@ -1,0 +1,127 @@
+// A batch as plain data: B sequences laid end to end in N token rows, without padding. N is rounded up to a bucket so
+// that few programs serve all batches; the rows past the last token belong to no sequence and carry NONE everywhere.
+// Row indices sorted by token id, segment and position let the embedding gradients add up without atomics.
+
+import { LimbeckError } from "../errors.ts";
+import type { Kind } from "./dataset.ts";
+
+/** "No id" on tail rows, "no label" on unlabelled sequences. */
+export const NONE = 0xffffffff;
+
+/** One sequence to batch: what a tokenizer returns, and its label (a class id, or a score for regression). */
+export interface Encoded {
+  ids: ArrayLike<number>;
+  segments: ArrayLike<number>;
+  label?: number;
+}
+
+export interface BatchOptions {
+  /** B: missing sequences are filled with empty ones. */
+  size: number;
+  kind?: Kind;
+  /** N is a multiple of this. */
+  rowBucket?: number;
+  /** Lmax is a multiple of this. */
+  lengthBucket?: number;
+  /** Divisors of the losses, when they count more than this batch (gradient accumulation). */
+  labelledCount?: number;
+  sequenceCount?: number;
+}
+
+export interface Batch {
+  kind: Kind;
+  /** B */
+  sequences: number;
+  /** How many of the B are real; the empty ones come last. */
+  realSequences: number;
+  /** N */
+  rows: number;
+  /** Lmax: the longest sequence, rounded up. */
+  longest: number;
+  /** How many of the N rows are real tokens. */
+  tokens: number;
+  ids: Uint32Array; // [N]
+  segments: Uint32Array; // [N]
+  positions: Uint32Array; // [N]
+  offsets: Uint32Array; // [B + 1]
+  order: Uint32Array; // [N], rows by id
+  segmentOrder: Uint32Array; // [N], rows by segment
+  positionOrder: Uint32Array; // [N], rows by position
+  first: Uint32Array; // [B], the row of [CLS]
+  labels: Uint32Array; // [B]
+  scores: Float64Array; // [B]
+  labelWeight: Float64Array; // [B], 1/labelledCount or 0
+  rowWeight: Float64Array; // [B], 1/sequenceCount or 0
+}
+
+export function makeBatch(encoded: readonly Encoded[], options: BatchOptions): Batch {
+  const { size, kind = "classification", rowBucket = 64, lengthBucket = 16 } = options;
+  if (encoded.length === 0 || encoded.length > size) {
+    throw new LimbeckError("BATCH_SIZE", `a batch of ${size} sequences needs 1 to ${size}, got ${encoded.length}`);
+  }
+  let tokens = 0;
+  let longest = 0;
+  let labelled = 0;
+  for (const { ids, segments, label } of encoded) {
+    if (ids.length === 0 || ids.length !== segments.length) {
+      throw new LimbeckError(
+        "BATCH_SEQUENCE",
+        `a sequence needs at least one token and a segment for each, got ${ids.length} ids, ${segments.length} segments`,
+      );
+    }
+    tokens += ids.length;
+    longest = Math.max(longest, ids.length);
+    if (label !== undefined) labelled++;
+  }
+  const rows = Math.ceil(tokens / rowBucket) * rowBucket;
+  const batch: Batch = {
+    kind,
+    sequences: size,
+    realSequences: encoded.length,
+    rows,
+    longest: Math.ceil(longest / lengthBucket) * lengthBucket,
+    tokens,
+    ids: new Uint32Array(rows).fill(NONE),
+    segments: new Uint32Array(rows).fill(NONE),
+    positions: new Uint32Array(rows).fill(NONE),
+    offsets: new Uint32Array(size + 1).fill(tokens),
+    order: new Uint32Array(0),
+    segmentOrder: new Uint32Array(0),
+    positionOrder: new Uint32Array(0),
+    first: new Uint32Array(size).fill(NONE),
+    labels: new Uint32Array(size).fill(NONE),
+    scores: new Float64Array(size),
+    labelWeight: new Float64Array(size),
+    rowWeight: new Float64Array(size),
+  };
+  const labelWeight = 1 / (options.labelledCount ?? labelled);
+  const rowWeight = 1 / (options.sequenceCount ?? encoded.length);
+  let row = 0;
+  encoded.forEach(({ ids, segments, label }, sequence) => {
+    batch.offsets[sequence] = row;
+    batch.first[sequence] = row;
+    batch.rowWeight[sequence] = rowWeight;
+    if (label !== undefined) {
+      if (kind === "regression") batch.scores[sequence] = label;
+      else batch.labels[sequence] = label;
+      batch.labelWeight[sequence] = labelWeight;
+    }
+    for (let position = 0; position < ids.length; position++, row++) {
+      batch.ids[row] = ids[position];
+      batch.segments[row] = segments[position];
+      batch.positions[row] = position;
+    }
+  });
+  batch.order = sortedRows(batch.ids);
+  batch.segmentOrder = sortedRows(batch.segments);
+  batch.positionOrder = sortedRows(batch.positions);
+  return batch;
+}
+
+/** Row indices by ascending value, equal values by ascending row. NONE is the largest u32, so tail rows come last. */
+function sortedRows(values: Uint32Array): Uint32Array {
+  const rows = values.length;
+  // value · N + row is exact in f64 (u32 times fewer than 2^21 rows) and sorts without a comparator.
+  const keys = Float64Array.from(values, (value, row) => value * rows + row).sort();
+  return Uint32Array.from(keys, (key) => key % rows);
+}

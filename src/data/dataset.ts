@@ -1,0 +1,311 @@
+// A file of examples: which columns hold text and label, and what the labels mean. Labels are settled for the whole
+// file before any training. Everything that was decided for the user is said in `notes`.
+
+import { InputError } from "../errors.ts";
+import { BadRows, type Row, readTable, type Table, type TableOptions } from "./table.ts";
+
+export type Kind = "classification" | "regression";
+
+export interface Example {
+  text: string;
+  pair?: string;
+  /** A class id, or a score for regression; absent on unlabelled rows. */
+  label?: number;
+  /** The physical line where the row starts. */
+  line: number;
+}
+
+export interface DatasetOptions extends Omit<TableOptions, "isHeader"> {
+  /** A column is a name of the header or a 0-based index. */
+  textColumn?: string | number;
+  pairColumn?: string | number;
+  labelColumn?: string | number;
+  /** How many malformed rows may be left out. */
+  skipBad?: number;
+  task?: Kind;
+  /** Of the model that the labels are for; without it the file's own labels make one. */
+  label2id?: Readonly<Record<string, number>>;
+}
+
+export interface Dataset {
+  file: string;
+  examples: Example[];
+  pair: boolean;
+  kind: Kind;
+  /** Undefined for regression, and where neither the options nor the file give labels. */
+  label2id: Record<string, number> | undefined;
+  /** How many examples have a label. */
+  labelled: number;
+  /** For the log: what was decided or looks odd. */
+  notes: string[];
+  /** SHA-256 of the file's bytes, hexadecimal. */
+  fingerprint: string;
+}
+
+const PAIR_COLUMNS = [
+  ["sentence1", "sentence2"],
+  ["premise", "hypothesis"],
+  ["question1", "question2"],
+  ["question", "sentence"],
+  ["text_a", "text_b"],
+  ["text1", "text2"],
+  ["#1 string", "#2 string"],
+];
+const TEXT_COLUMNS = ["sentence", "text", "review", "utterance", "query", "question", "content"];
+const LABEL_COLUMNS = [
+  "label",
+  "gold_label",
+  "labels",
+  "score",
+  "similarity",
+  "quality",
+  "category",
+  "intent",
+  "class",
+];
+const KNOWN_COLUMNS = new Set([...PAIR_COLUMNS.flat(), ...TEXT_COLUMNS, ...LABEL_COLUMNS]);
+
+export async function readDataset(bytes: Uint8Array, file: string, options: DatasetOptions = {}): Promise<Dataset> {
+  const bad = new BadRows(file, options.skipBad ?? 0);
+  // Digits are indices of columns, and could stand in any row of data.
+  const told = [options.textColumn, options.pairColumn, options.labelColumn].filter(
+    (column) => typeof column === "string" && !/^\d+$/.test(column),
+  );
+  const isHeader = (cells: string[]) =>
+    cells.some((cell) => KNOWN_COLUMNS.has(cell.trim().toLowerCase()) || told.includes(cell.trim()));
+  const table = readTable(bytes, file, bad, { ...options, isHeader });
+  if (table.rows.length === 0 && bad.found.length === 0) {
+    const found = table.columns?.length ? "a header and no rows" : "no rows";
+    throw new InputError("EMPTY_FILE", `the file has ${found}; at least one example is needed.`, { where: file });
+  }
+  const notes: string[] = [];
+  const columns = pickColumns(table, file, options, notes);
+  const read = table.rows.flatMap((row) => readRow(row, table, columns, bad));
+  const labels = settleLabels(read, file, options, bad, notes);
+  const examples = read.flatMap(({ text, pair, line }, index): Example[] => {
+    const label = labels.values[index];
+    if (label === "bad") return [];
+    return [{ text, ...(pair === undefined ? {} : { pair }), ...(label === undefined ? {} : { label }), line }];
+  });
+  const labelled = examples.filter(({ label }) => label !== undefined).length;
+  if (examples.length === 0) {
+    throw new InputError("EMPTY_FILE", `all ${bad.found.length} rows are malformed; no example is left.`, {
+      where: file,
+    });
+  }
+  if (columns.label !== undefined && labelled < examples.length) {
+    notes.push(`${examples.length - labelled} of ${examples.length} rows have no label: they train on soft terms only`);
+  }
+  if (new Set(examples.map(({ label }) => label).filter((label) => label !== undefined)).size === 1) {
+    notes.push(`warning: every label is the same; nothing can be learned from, or measured by, one class`);
+  }
+  const distinct = new Set(examples.map(({ text, pair }) => JSON.stringify([text, pair]))).size;
+  if (distinct < examples.length) notes.push(`${examples.length - distinct} rows repeat an earlier row's text`);
+  if (table.blankLines > 0) notes.push(`${table.blankLines} empty lines left out`);
+  if (bad.found.length > 0) {
+    const shown = bad.found.slice(0, 10).map(({ line, reason }) => `line ${line}: ${reason}`);
+    if (bad.found.length > shown.length) shown.push("…");
+    notes.push(`warning: ${bad.found.length} malformed rows left out: ${shown.join(" ")}`);
+  }
+  return {
+    file,
+    examples,
+    pair: columns.pair !== undefined,
+    kind: labels.kind,
+    label2id: labels.label2id,
+    labelled,
+    notes: notes.map((note) => `${file}: ${note}`),
+    fingerprint: await sha256(bytes),
+  };
+}
+
+interface Columns {
+  text: number;
+  pair?: number;
+  label?: number;
+}
+
+function pickColumns(table: Table, file: string, options: DatasetOptions, notes: string[]): Columns {
+  const { textColumn, pairColumn, labelColumn } = options;
+  const names = table.columns?.map((name) => name.toLowerCase());
+  const width = table.rows.reduce((most, row) => Math.max(most, row.cells.length), table.columns?.length ?? 0);
+  const fail = (message: string): never => {
+    // A file that is one wide column was most likely split at the wrong character.
+    const misread = table.format === "csv" && width === 1 && String(table.rows[0]?.cells[0]).includes("\t");
+    const advice = misread ? " The file holds tabs: is it --format tsv?" : "";
+    throw new InputError("NO_COLUMN", message + advice, { where: file });
+  };
+  const shown = table.columns
+    ? `The columns are ${table.columns.map((name) => `"${name}"`).join(", ")}.`
+    : `The file has no header that limbeck knows, and ${width} columns (0 to ${width - 1}).`;
+  const find = (column: string | number, option: string): number => {
+    const name = String(column);
+    const named = table.columns?.indexOf(name) ?? -1;
+    const index = named >= 0 ? named : (names?.indexOf(name.toLowerCase()) ?? -1);
+    if (index >= 0) return index;
+    if (/^\d+$/.test(name) && table.format !== "jsonl" && Number(name) < width) return Number(name);
+    return fail(`there is no column "${name}" (${option}). ${shown}`);
+  };
+  const auto = (candidates: string[]): number | undefined => {
+    const found = candidates.map((name) => names?.indexOf(name) ?? -1).find((index) => index >= 0);
+    return found;
+  };
+
+  const columns: Partial<Columns> = {};
+  if (textColumn !== undefined) {
+    columns.text = find(textColumn, "--text-column");
+    if (pairColumn !== undefined) columns.pair = find(pairColumn, "--pair-column");
+  } else if (pairColumn !== undefined) {
+    fail("--pair-column names the second text; say --text-column too.");
+  } else {
+    const pair = PAIR_COLUMNS.find((pairNames) => pairNames.every((name) => names?.includes(name)));
+    if (pair && names) [columns.text, columns.pair] = pair.map((name) => names.indexOf(name));
+    else columns.text = auto(TEXT_COLUMNS);
+  }
+  if (columns.text === undefined && table.columns === undefined && width === 1) columns.text = 0;
+  if (labelColumn !== undefined) columns.label = find(labelColumn, "--label-column");
+  else columns.label = auto(LABEL_COLUMNS);
+  if (columns.text === undefined) {
+    return fail(`which column holds the text? Say --text-column (and --label-column). ${shown}`);
+  }
+  const used = [columns.text, columns.pair, columns.label].filter((index) => index !== undefined);
+  if (new Set(used).size < used.length) fail("one column cannot be two of text, pair and label.");
+
+  const title = (index: number | undefined) =>
+    index === undefined ? "none" : table.columns ? `"${table.columns[index]}"` : `column ${index}`;
+  const pairTitle = columns.pair === undefined ? "" : `, pair: ${title(columns.pair)}`;
+  notes.push(`text: ${title(columns.text)}${pairTitle}, label: ${title(columns.label)}`);
+  if (table.columns === undefined && (table.format === "tsv" || table.format === "csv")) {
+    notes.push("no header row was recognised: line 1 is data");
+  }
+  return columns as Columns;
+}
+
+interface ReadRow {
+  text: string;
+  pair: string | undefined;
+  /** Trimmed; undefined when the cell is empty, null or absent. */
+  label: string | undefined;
+  line: number;
+}
+
+function readRow(row: Row, table: Table, columns: Columns, bad: BadRows): ReadRow[] {
+  const title = (index: number) => (table.columns ? `column "${table.columns[index]}"` : `column ${index}`);
+  const reject = (reason: string): undefined => {
+    bad.report(row.line, reason);
+    return undefined;
+  };
+  const textOf = (index: number): string | undefined => {
+    const cell = row.cells[index];
+    if (cell === undefined) {
+      return reject(
+        `the row has no ${title(index)}${table.format === "jsonl" ? "" : ` (${row.cells.length} columns)`}.`,
+      );
+    }
+    if (typeof cell !== "string") return reject(`${title(index)} should hold text, it holds ${JSON.stringify(cell)}.`);
+    return cell.trim() === "" ? reject(`the text in ${title(index)} is empty.`) : cell;
+  };
+  const text = textOf(columns.text);
+  if (text === undefined) return [];
+  const pair = columns.pair === undefined ? undefined : textOf(columns.pair);
+  if (columns.pair !== undefined && pair === undefined) return [];
+  let label: string | undefined;
+  if (columns.label !== undefined) {
+    const cell = row.cells[columns.label];
+    if (cell === undefined && table.format !== "jsonl") {
+      reject(`the row has no label, ${title(columns.label)} (${row.cells.length} columns).`);
+      return [];
+    }
+    if (typeof cell === "object" && cell !== null) {
+      reject(`${title(columns.label)} should hold one label, it holds ${JSON.stringify(cell)}.`);
+      return [];
+    }
+    label = String(cell ?? "").trim() || undefined;
+  }
+  return [{ text, pair, label, line: row.line }];
+}
+
+interface Labels {
+  kind: Kind;
+  label2id: Record<string, number> | undefined;
+  /** One per row that was read; "bad" when the label is malformed and the row was skipped. */
+  values: (number | undefined | "bad")[];
+}
+
+const INTEGER = /^[+-]?\d+$/;
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+const isNumber = (value: string) => NUMBER.test(value) && Number.isFinite(Number(value));
+
+function settleLabels(rows: ReadRow[], file: string, options: DatasetOptions, bad: BadRows, notes: string[]): Labels {
+  const present = rows.filter((row): row is ReadRow & { label: string } => row.label !== undefined);
+  const convert = (toValue: (label: string) => number | undefined, reason: (label: string) => string) =>
+    rows.map(({ label, line }) => {
+      if (label === undefined) return undefined;
+      const value = toValue(label);
+      if (value !== undefined) return value;
+      bad.report(line, reason(label), "BAD_LABEL");
+      return "bad";
+    });
+
+  const fractional = present.find(({ label }) => isNumber(label) && !INTEGER.test(label));
+  const named = present.find(({ label }) => !isNumber(label));
+  let kind = options.task;
+  if (kind === undefined && options.label2id === undefined && fractional) {
+    if (named) {
+      throw new InputError(
+        "MIXED_LABELS",
+        `the label column holds both "${named.label}" and the score ${fractional.label} (line ${fractional.line}); say --task regression or --task classification.`,
+        { where: `${file}:${named.line}` },
+      );
+    }
+    kind = "regression";
+    notes.push(`the labels are scores such as ${fractional.label}: regression`);
+  }
+  kind ??= "classification";
+  if (kind === "regression") {
+    const score = (label: string) => (isNumber(label) ? Number(label) : undefined);
+    return { kind, label2id: undefined, values: convert(score, (label) => `the score "${label}" is not a number.`) };
+  }
+
+  if (options.label2id === undefined) {
+    const names = [...new Set(present.map(({ label }) => label))];
+    if (names.every((name) => INTEGER.test(name))) names.sort((a, b) => Number(a) - Number(b));
+    else names.sort();
+    const own = Object.fromEntries(names.map((name, id) => [name, id]));
+    const ids = new Map(names.map((name, id) => [name, id]));
+    return { kind, label2id: names.length ? own : undefined, values: rows.map(({ label }) => ids.get(label ?? "")) };
+  }
+
+  const ids = new Map(Object.entries(options.label2id));
+  const isId = (label: string) => /^\d+$/.test(label) && Number(label) < ids.size;
+  const noneNamed = !present.some(({ label }) => ids.has(label));
+  if (noneNamed && present.length > 0 && present.every(({ label }) => isId(label))) {
+    notes.push(`no label is a name of the model's (${listed(ids)}), all are integers under ${ids.size}: taken as ids`);
+    return {
+      kind,
+      label2id: { ...options.label2id },
+      values: rows.map(({ label }) => (label ? Number(label) : undefined)),
+    };
+  }
+  const oneBased = noneNamed && present.every(({ label }) => INTEGER.test(label) && +label >= 1 && +label <= ids.size);
+  const advice = oneBased ? " The labels count from 1, ids count from 0: subtract 1, or write the names." : "";
+  return {
+    kind,
+    label2id: { ...options.label2id },
+    values: convert(
+      (label) => ids.get(label),
+      (label) => `the label "${label}" is not one of the model's: ${listed(ids)}.${advice}`,
+    ),
+  };
+}
+
+function listed(ids: Map<string, number>): string {
+  const names = [...ids.keys()];
+  const shown = names.slice(0, 20).map((name) => `"${name}"`);
+  return names.length > 20 ? `${shown.join(", ")} and ${names.length - 20} more` : shown.join(", ");
+}
+
+async function sha256(bytes: Uint8Array): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>);
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
