@@ -3,7 +3,7 @@
 //   dz = dloss·w·(softmax(z) − onehot(label))
 
 import { defineOp } from "../program/op.ts";
-import { NONE } from "./gather.ts";
+import { NONE } from "../program/value.ts";
 
 type None = Record<string, never>;
 

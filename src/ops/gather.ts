@@ -2,9 +2,7 @@
 // The gradient needs no atomics: `order` lists the rows sorted by id (stable, NONE last), so that each table row is one sum in one order.
 
 import { defineOp } from "../program/op.ts";
-
-/** "No id" and "no label". */
-export const NONE = 0xffffffff;
+import { NONE } from "../program/value.ts";
 
 export const gather = defineOp<Record<string, never>>()({
   name: "gather",

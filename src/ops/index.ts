@@ -5,6 +5,7 @@ import type { Value } from "../program/value.ts";
 import { add } from "./binary.ts";
 import { copy } from "./copy.ts";
 
+export { NONE } from "../program/value.ts";
 export { adamw } from "./adamw.ts";
 export { attentionMix, attentionMixT, attentionPairs } from "./attention.ts";
 export { add, binary, div, mul, sub } from "./binary.ts";
@@ -13,7 +14,7 @@ export { copy } from "./copy.ts";
 export { crossEntropy, crossEntropyGrad } from "./crossEntropy.ts";
 export { dropout, dropoutAt } from "./dropout.ts";
 export { fill } from "./fill.ts";
-export { gather, gatherGrad, NONE } from "./gather.ts";
+export { gather, gatherGrad } from "./gather.ts";
 export { globalNorm } from "./globalNorm.ts";
 export { kl, klGrad } from "./kl.ts";
 export { layerNorm, layerNormGradGamma, layerNormGradX } from "./layerNorm.ts";

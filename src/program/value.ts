@@ -2,6 +2,9 @@
 
 import type { Trace } from "./program.ts";
 
+/** "No id", "no label": a u32 that points nowhere. */
+export const NONE = 0xffffffff;
+
 export type Dtype = "f32" | "u32";
 
 /**

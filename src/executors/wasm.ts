@@ -1,0 +1,214 @@
+// Runs Programs with the AssemblyScript kernels. A program becomes a list of commands in WASM memory (its layout is stated in
+// assembly/index.ts) that every thread walks; nothing crosses between JavaScript and WASM while it runs.
+
+import { HEAP } from "../../assembly/layout.ts";
+import { Opcode } from "../../assembly/opcodes.ts";
+import { LimbeckError } from "../errors.ts";
+import { type Plan, plan } from "../program/plan.ts";
+import type { Instruction, Program } from "../program/program.ts";
+import { sizeOf, type Value } from "../program/value.ts";
+import { type Kernels, ThreadPool } from "../runtimes/pool.ts";
+import type { Runtime } from "../runtimes/runtime.ts";
+import { Allocator, type Block } from "./allocator.ts";
+import type { Executor, Loaded, Numbers, Persistent } from "./executor.ts";
+
+const INITIAL_PAGES = 64;
+const MAXIMUM_PAGES = 65536;
+
+interface Persisted extends Block {
+  /** Bytes of the value now; the block may be larger. */
+  readonly size: number;
+}
+
+class Commands implements Loaded {
+  /** Where the list was written, and for which placing of everything else. */
+  list: Block | undefined;
+  generation = -1;
+
+  constructor(
+    readonly program: Program,
+    readonly plan: Plan,
+    readonly constants: ReadonlyMap<Value, Block>,
+  ) {}
+}
+
+export class WasmExecutor implements Executor {
+  readonly name = "wasm";
+  readonly #memory: WebAssembly.Memory;
+  readonly #allocator: Allocator;
+  readonly #persistent = new Map<string, Persisted>();
+  readonly #pool: Kernels;
+  /** Temporaries of whichever program runs, and scratch of whichever command runs: one block each for all programs. */
+  #slots: Block | undefined;
+  #scratch: Block | undefined;
+  /** Grows whenever an address changes, so that lists written before are written again. */
+  #generation = 0;
+
+  private constructor(
+    memory: WebAssembly.Memory,
+    pool: Kernels,
+    /** Why there are fewer threads than asked for, if so. */
+    readonly note: string | undefined,
+  ) {
+    this.#pool = pool;
+    this.#memory = memory;
+    this.#allocator = new Allocator(memory, HEAP);
+  }
+
+  static async create(runtime: Runtime, options: { threads: number }): Promise<WasmExecutor> {
+    const shared = typeof SharedArrayBuffer !== "undefined";
+    const threads = shared ? options.threads : 1;
+    const note =
+      threads < options.threads
+        ? `one thread instead of ${options.threads}: this host has no SharedArrayBuffer (a page needs cross-origin isolation)`
+        : undefined;
+    const memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MAXIMUM_PAGES, shared: threads > 1 });
+    const module = await runtime.compile(threads > 1 ? "threads" : "single");
+    return new WasmExecutor(memory, await ThreadPool.create(runtime, module, memory, threads), note);
+  }
+
+  get threads(): number {
+    return this.#pool.threads;
+  }
+
+  load(program: Program): Commands {
+    for (const { op } of program.instructions)
+      if (!(op.name in Opcode)) throw new LimbeckError("UNSUPPORTED_OP", `the WASM kernels have no op ${op.name}`);
+    const planned = plan(program);
+    const constants = new Map<Value, Block>();
+    for (const value of program.values) {
+      if (value.storage === "constant") {
+        const block = this.#allocator.allocate(sizeOf(value) * 4);
+        this.#view(value.dtype, block.at, sizeOf(value)).set(value.data as number[]);
+        constants.set(value, block);
+      } else if (value.storage !== "temporary") this.#place(value);
+    }
+    this.#slots = this.#atLeast(this.#slots, sum(planned.slots));
+    const scratch = program.instructions.map(({ op, dims, inputs }) => op.scratch?.(dims, this.threads, inputs) ?? 0);
+    this.#scratch = this.#atLeast(this.#scratch, Math.max(0, ...scratch));
+    return new Commands(program, planned, constants);
+  }
+
+  write(value: Persistent, data: Numbers): void {
+    if (data.length !== sizeOf(value))
+      throw new LimbeckError("WRITE_SIZE", `${data.length} numbers were written to [${value.shape}]`, {
+        where: value.name,
+      });
+    this.#view(value.dtype, this.#place(value).at, data.length).set(data);
+  }
+
+  run(loaded: Loaded): void {
+    const commands = loaded as Commands;
+    // Values of another shape may have been written since the program was loaded.
+    for (const value of commands.program.values)
+      if (value.storage === "input" || value.storage === "state") this.#place(value);
+    if (commands.generation !== this.#generation) this.#emit(commands);
+    this.#pool.run((commands.list as Block).at);
+  }
+
+  async read(value: Persistent): Promise<Numbers> {
+    const known = this.#persistent.get(value.name);
+    if (!known) throw new LimbeckError("READ_UNKNOWN", "nothing was written under this name", { where: value.name });
+    if (known.size !== sizeOf(value) * 4)
+      throw new LimbeckError("READ_SIZE", `[${value.shape}] was asked for, ${known.size / 4} numbers are there`, {
+        where: value.name,
+      });
+    return this.#view(value.dtype, known.at, sizeOf(value)).slice();
+  }
+
+  release(name: string): void {
+    const known = this.#persistent.get(name);
+    if (!known) return;
+    this.#allocator.free(known);
+    this.#persistent.delete(name);
+    this.#generation++;
+  }
+
+  memory(): { bytes: number; persistent: number } {
+    return {
+      bytes: this.#memory.buffer.byteLength,
+      persistent: sum([...this.#persistent.values()].map((p) => p.bytes)),
+    };
+  }
+
+  dispose(): void {
+    this.#pool.dispose();
+    this.#persistent.clear();
+  }
+
+  #view(dtype: "f32" | "u32", at: number, length: number): Float32Array | Uint32Array {
+    return dtype === "f32"
+      ? new Float32Array(this.#memory.buffer, at, length)
+      : new Uint32Array(this.#memory.buffer, at, length);
+  }
+
+  /** The place of an input or state, made or enlarged when needed. New places are zero. */
+  #place(value: Persistent): Persisted {
+    const size = sizeOf(value) * 4;
+    const known = this.#persistent.get(value.name);
+    if (known && known.size === size) return known;
+    const block = this.#atLeast(known, size);
+    if (block !== known) new Uint8Array(this.#memory.buffer, block.at, block.bytes).fill(0);
+    const placed = { at: block.at, bytes: block.bytes, size };
+    this.#persistent.set(value.name, placed);
+    return placed;
+  }
+
+  #replace(old: Block | undefined, bytes: number): Block {
+    if (old) this.#allocator.free(old);
+    this.#generation++;
+    return this.#allocator.allocate(bytes);
+  }
+
+  #atLeast(block: Block | undefined, bytes: number): Block {
+    return block && block.bytes >= bytes ? block : this.#replace(block, bytes);
+  }
+
+  #emit(commands: Commands): void {
+    const { program, plan: planned, constants } = commands;
+    const slotAt: number[] = [];
+    let at = (this.#slots as Block).at;
+    for (const bytes of planned.slots) {
+      slotAt.push(at);
+      at += bytes;
+    }
+    const address = (value: Value): number => {
+      const slot = planned.slotOf.get(value);
+      if (slot !== undefined) return slotAt[slot];
+      return (constants.get(value) ?? (this.#persistent.get(value.name) as Persisted)).at;
+    };
+    const words = [program.instructions.length];
+    for (const instruction of program.instructions) words.push(...this.#command(instruction, address));
+    const list = this.#listBlock(commands, words.length * 4);
+    new Uint32Array(this.#memory.buffer, list.at, words.length).set(words);
+    commands.generation = this.#generation;
+  }
+
+  #listBlock(commands: Commands, bytes: number): Block {
+    commands.list ??= this.#allocator.allocate(bytes);
+    return commands.list;
+  }
+
+  /** opcode, words, scratch, output, accumulate, inputs (a variadic one behind its count), parameters. */
+  #command(
+    { op, inputs, output, accumulate, attributes, dims }: Instruction,
+    address: (value: Value) => number,
+  ): number[] {
+    const pointers = inputs.flatMap((input) => {
+      if (input === null) return [0];
+      return Array.isArray(input) ? [input.length, ...input.map(address)] : [address(input as Value)];
+    });
+    const parameters = op.parameters(dims, attributes, inputs);
+    return [
+      Opcode[op.name as keyof typeof Opcode],
+      5 + pointers.length + parameters.length,
+      (this.#scratch as Block).at,
+      output ? address(output) : 0,
+      Number(accumulate),
+      ...pointers,
+      ...parameters,
+    ];
+  }
+}
+
+const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0);

@@ -1,0 +1,72 @@
+// What a model shows to a recipe, and what a batch gives to a model.
+
+import type { Trace } from "../program/program.ts";
+import type { Value } from "../program/value.ts";
+
+/** N token rows of B sequences, width D, H heads, L the longest sequence rounded up, C classes. Layers count from 0. */
+export interface Features {
+  /** Output of the embeddings. [N, D] */
+  readonly embedding: Value;
+  /** Output of each layer. [N, D] */
+  readonly hidden: readonly Value[];
+  /** The first token's row ([CLS]) of each layer's output; zero for empty sequences. [B, D] */
+  readonly cls: readonly Value[];
+  /** Attention scores q·kᵀ/√d of each layer before the softmax. [N, H, L] */
+  readonly scores: readonly Value[];
+  /** Each layer's projections, heads side by side. [N, D] */
+  readonly queries: readonly Value[];
+  readonly keys: readonly Value[];
+  readonly values: readonly Value[];
+  /** The pooler's output. [B, D] */
+  readonly pooled: Value;
+  /** [B, C] */
+  readonly logits: Value;
+}
+
+export type FeatureName = keyof Features;
+
+export interface BatchShape {
+  /** B: sequences, the empty ones that fill a short batch included. */
+  readonly sequences: number;
+  /** N: token rows, tail rows included. */
+  readonly rows: number;
+  /** L: the longest sequence, rounded up. */
+  readonly longest: number;
+}
+
+/** A batch as inputs of a program; the fields and their meaning are those of data/batch.ts. */
+export interface BatchValues extends BatchShape {
+  readonly ids: Value;
+  readonly segments: Value;
+  readonly positions: Value;
+  readonly order: Value;
+  readonly segmentOrder: Value;
+  readonly positionOrder: Value;
+  readonly offsets: Value;
+  readonly first: Value;
+  readonly labels: Value;
+  readonly scores: Value;
+  readonly labelWeight: Value;
+  readonly rowWeight: Value;
+}
+
+export function batchValues(trace: Trace, shape: BatchShape): BatchValues {
+  const perRow = (name: string) => trace.input(`batch/${name}`, [shape.rows], "u32");
+  const perSequence = (name: string, dtype: "f32" | "u32", more = 0) =>
+    trace.input(`batch/${name}`, [shape.sequences + more], dtype);
+  return {
+    ...shape,
+    ids: perRow("ids"),
+    segments: perRow("segments"),
+    positions: perRow("positions"),
+    order: perRow("order"),
+    segmentOrder: perRow("segmentOrder"),
+    positionOrder: perRow("positionOrder"),
+    offsets: perSequence("offsets", "u32", 1),
+    first: perSequence("first", "u32"),
+    labels: perSequence("labels", "u32"),
+    scores: trace.input("batch/scores", [shape.sequences, 1]),
+    labelWeight: perSequence("labelWeight", "f32"),
+    rowWeight: perSequence("rowWeight", "f32"),
+  };
+}

@@ -1,0 +1,17 @@
+// Recipes by name.
+
+import { InputError } from "../errors.ts";
+import { hard } from "./hard.ts";
+import { kd } from "./kd.ts";
+import { pkdLast, pkdSkip } from "./pkd.ts";
+import type { Recipe } from "./recipe.ts";
+
+export const recipes: Readonly<Record<string, Recipe>> = Object.fromEntries(
+  [hard, kd, pkdSkip, pkdLast].map((recipe) => [recipe.name, recipe]),
+);
+
+export function recipeNamed(name: string): Recipe {
+  if (!Object.hasOwn(recipes, name))
+    throw new InputError("UNKNOWN_RECIPE", `there is no recipe "${name}"; known: ${Object.keys(recipes).join(", ")}.`);
+  return recipes[name];
+}

@@ -1,0 +1,15 @@
+// Knowledge distillation (Hinton, Vinyals & Dean 2015, arXiv:1503.02531):
+//   L = α·T²·KL(teacher ‖ student, both at T) + (1 − α)·CE(labels),  batch means
+// KL rather than the paper's cross-entropy: the same gradient, and 0 means a perfect match.
+
+import type { Recipe } from "./recipe.ts";
+import { hardTerm, mix, softTerm } from "./terms.ts";
+
+export const kd: Recipe = {
+  name: "kd",
+  summary: "soft labels at a temperature, and labels (Hinton et al. 2015)",
+  teacher: true,
+  defaults: { temperature: 4, alpha: 0.7 },
+  terms: (inputs) => ({ soft: softTerm(inputs), hard: hardTerm(inputs) }),
+  weights: ({ temperature, alpha }, regression) => mix(alpha, temperature, regression),
+};

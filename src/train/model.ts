@@ -1,0 +1,113 @@
+// A model in memory: config, weights by checkpoint path, tokenizer. Loaded from a Hugging Face folder, or made as a student.
+
+import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
+import { InputError } from "../errors.ts";
+import { type BertConfig, labelMaps } from "../formats/config.ts";
+import type { Files } from "../formats/files.ts";
+import { matchTensors, readModelFolder } from "../formats/huggingface.ts";
+import { Random } from "../random.ts";
+import { parametersOf } from "./programs.ts";
+
+export interface Tensor {
+  shape: number[];
+  data: Float32Array;
+}
+
+export type Weights = Map<string, Tensor>;
+
+export interface Model {
+  /** What messages call it: the folder, or how it was made. */
+  readonly name: string;
+  readonly config: BertConfig;
+  readonly weights: Weights;
+  readonly tokenizer: Tokenizer;
+  /** Conversions and fresh parts that the user should hear of. */
+  readonly notes: readonly string[];
+}
+
+/** Labels of a task: names in the order of their ids; null for regression. */
+export type Labels = readonly string[] | null;
+
+export function labelsOf(config: BertConfig): Labels {
+  if (config.problem_type === "regression" || config.num_labels === 1) return null;
+  return Array.from({ length: config.num_labels }, (_, id) => config.id2label[id]);
+}
+
+export function withLabels(config: BertConfig, labels: Labels): BertConfig {
+  return {
+    ...config,
+    ...labelMaps(labels ?? ["LABEL_0"]),
+    problem_type: labels ? "single_label_classification" : "regression",
+  };
+}
+
+function sameLabels(a: Labels, b: Labels): boolean {
+  return a === null || b === null ? a === b : a.length === b.length && a.every((label, i) => label === b[i]);
+}
+
+export function parameterCount(config: BertConfig): number {
+  return [...parametersOf(config).values()].reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0);
+}
+
+/** One fresh parameter as Hugging Face makes it: N(0, initializer_range); layer norms are the identity, biases zero. */
+function fresh(path: string, shape: readonly number[], config: BertConfig, seed: number): Tensor {
+  const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
+  if (path.endsWith("LayerNorm.weight")) data.fill(1);
+  else if (!path.endsWith(".bias")) {
+    const random = new Random(seed, `init/${path}`);
+    for (let i = 0; i < data.length; i++) data[i] = random.normal() * config.initializer_range;
+  }
+  return { shape: [...shape], data };
+}
+
+export function freshWeights(config: BertConfig, seed: number, only: (path: string) => boolean = () => true): Weights {
+  return new Map(
+    [...parametersOf(config)]
+      .filter(([path]) => only(path))
+      .map(([path, shape]) => [path, fresh(path, shape, config, seed)]),
+  );
+}
+
+export interface LoadOptions {
+  /** The task's labels: with others in the file (or none) a fresh classifier is made and announced. */
+  labels?: Labels;
+  seed?: number;
+  allowNonfinite?: boolean;
+}
+
+/** Loads a Hugging Face BERT folder. Without `labels` the classifier must be in the file. */
+export async function loadModel(files: Files, options: LoadOptions = {}): Promise<Model> {
+  const folder = await readModelFolder(files, { allowNonfinite: options.allowNonfinite });
+  const tokenizer = loadTokenizer(folder.tokenizerFiles);
+  const headFits =
+    folder.tensors.has("classifier.weight") &&
+    (options.labels === undefined || sameLabels(options.labels, labelsOf(folder.config)));
+  const config = options.labels === undefined ? folder.config : withLabels(folder.config, options.labels);
+  if (!headFits && options.labels === undefined)
+    throw new InputError(
+      "NO_CLASSIFIER",
+      "this model has no classifier yet: expected classifier.weight and classifier.bias; fine-tune it first (limbeck finetune).",
+      { where: files.folder },
+    );
+  checkVocabulary(config, tokenizer, files.folder);
+  const expected = [...parametersOf(config)].map(([name, shape]) => ({ name, shape: [...shape] }));
+  const canBeFresh = (name: string) => name.startsWith("classifier.") || (!headFits && name.startsWith("bert.pooler."));
+  const { weights, fresh: missing } = matchTensors(expected, folder.tensors, {
+    fresh: canBeFresh,
+    ignore: (name) => !headFits && name.startsWith("classifier."),
+    where: files.folder,
+  });
+  const made = freshWeights(config, options.seed ?? 0, (path) => missing.includes(path));
+  const notes = [...folder.notes];
+  if (missing.length > 0) notes.push(`fresh ${missing.join(", ")}: not in ${files.folder}, or for other labels`);
+  return { name: files.folder, config, weights: new Map([...weights, ...made]), tokenizer, notes };
+}
+
+function checkVocabulary(config: BertConfig, tokenizer: Tokenizer, where: string): void {
+  if (tokenizer.vocabularySize > config.vocab_size)
+    throw new InputError(
+      "VOCABULARY_SIZE",
+      `the tokenizer has ${tokenizer.vocabularySize} tokens, the embedding only vocab_size = ${config.vocab_size} rows; these files do not belong together.`,
+      { where },
+    );
+}

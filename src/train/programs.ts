@@ -1,0 +1,140 @@
+// The Programs of a training run. They share state and inputs by name:
+//   teacher   batch → the features that the recipe reads, each an input of `gradient`
+//   gradient  batch, teacher features → adds into the gradients; writes every term of the loss
+//   update    gradients → weights; zeroes the gradients
+//   forward   batch → logits, without dropout
+
+import type { BertConfig } from "../formats/config.ts";
+import { bert } from "../models/bert.ts";
+import { type BatchShape, type BatchValues, batchValues, type Features } from "../models/features.ts";
+import { add, gradient, keep, mul } from "../ops/index.ts";
+import { adamwUpdate, companions } from "../optim/adamw.ts";
+import { type Program, Trace } from "../program/program.ts";
+import { Scope } from "../program/scope.ts";
+import type { Value } from "../program/value.ts";
+import type { Recipe } from "../recipes/recipe.ts";
+
+/** A model in an executor: whose parameters (the prefix of their state names) and what it looks like. */
+export interface Placed {
+  readonly owner: string;
+  readonly config: BertConfig;
+}
+
+/** Everything about a training step that is structure; what varies from step to step is an input. */
+export interface StepStructure {
+  readonly student: Placed;
+  readonly teachers: readonly Placed[];
+  readonly recipe: Recipe;
+  readonly regression: boolean;
+  readonly layerMap?: readonly number[];
+  readonly normalizePatience: boolean;
+}
+
+export const TEMPERATURE = { name: "recipe/temperature", shape: [1], dtype: "f32" } as const;
+export const DROPOUT = { name: "dropout", shape: [2], dtype: "u32" } as const;
+export const LOSS = { name: "metrics/loss", shape: [1], dtype: "f32" } as const;
+export const weightOf = (term: string) => ({ name: `recipe/weight/${term}`, shape: [1], dtype: "f32" }) as const;
+export const metricOf = (term: string) => ({ name: `metrics/term/${term}`, shape: [1], dtype: "f32" }) as const;
+export const logitsOf = (owner: string, rows: number, classes: number) =>
+  ({ name: `${owner}/out/logits`, shape: [rows, classes], dtype: "f32" }) as const;
+
+/** Name → shape of every parameter of a model, by checkpoint path. */
+export function parametersOf(config: BertConfig): Map<string, readonly number[]> {
+  const trace = new Trace();
+  const scope = new Scope(trace, "any", false);
+  bert(scope, config, batchValues(trace, { sequences: 1, rows: 1, longest: 1 }));
+  return new Map([...scope.parameters].map(([path, value]) => [path, value.shape]));
+}
+
+export function forwardProgram({ owner, config }: Placed, shape: BatchShape): Program {
+  const trace = new Trace();
+  const { logits } = bert(new Scope(trace, owner, false), config, batchValues(trace, shape));
+  keep(logits, logitsOf(owner, shape.sequences, config.num_labels).name);
+  return trace.finish(`forward ${owner}`);
+}
+
+/**
+ * A teacher's features as inputs of another program. Each becomes an input when the recipe first reads it;
+ * the teacher's own program then computes and writes exactly those.
+ */
+class TeacherFeatures {
+  readonly #trace = new Trace();
+  readonly #read = new Map<string, Value>();
+  readonly features: Features;
+
+  constructor(
+    readonly placed: Placed,
+    into: Trace,
+    shape: BatchShape,
+  ) {
+    const own = bert(new Scope(this.#trace, placed.owner, false), placed.config, batchValues(this.#trace, shape));
+    const facade: Record<string, unknown> = {};
+    const offer = (holder: object, key: string | number, path: string, value: Value) =>
+      Object.defineProperty(holder, key, {
+        enumerable: true,
+        get: () => {
+          const name = `${placed.owner}/out/${path}`;
+          this.#read.set(name, value);
+          return into.input(name, value.shape);
+        },
+      });
+    for (const [name, feature] of Object.entries(own) as [string, Value | readonly Value[]][]) {
+      if (!Array.isArray(feature)) {
+        offer(facade, name, name, feature as Value);
+        continue;
+      }
+      const list: Value[] = new Array(feature.length);
+      for (const [i, value] of feature.entries()) offer(list, i, `${name}.${i}`, value);
+      facade[name] = list;
+    }
+    this.features = facade as unknown as Features;
+  }
+
+  program(): Program {
+    for (const [name, value] of this.#read) keep(value, name);
+    return this.#trace.finish(this.placed.owner);
+  }
+}
+
+export interface StepPrograms {
+  readonly teachers: readonly Program[];
+  readonly gradient: Program;
+  readonly terms: readonly string[];
+}
+
+export function stepPrograms(structure: StepStructure, shape: BatchShape): StepPrograms {
+  const { student, recipe } = structure;
+  const trace = new Trace();
+  const batch: BatchValues = batchValues(trace, shape);
+  const scope = new Scope(trace, student.owner, true);
+  const teachers = structure.teachers.map((teacher) => new TeacherFeatures(teacher, trace, shape));
+  const terms = recipe.terms({
+    teachers: teachers.map(({ features }) => features),
+    student: bert(scope, student.config, batch),
+    batch,
+    regression: structure.regression,
+    temperature: trace.input(TEMPERATURE.name, TEMPERATURE.shape),
+    layerMap: structure.layerMap,
+    normalizePatience: structure.normalizePatience,
+  });
+  const loss = Object.entries(terms)
+    .map(([name, term]) => mul(term, trace.input(weightOf(name).name, [1])))
+    .reduce(add);
+  const targets = [...scope.parameters.values()].map(
+    (parameter) => [parameter, trace.state(companions(parameter.name).gradient, parameter.shape)] as const,
+  );
+  gradient(loss, new Map(targets));
+  for (const [name, term] of Object.entries(terms)) keep(term, metricOf(name).name);
+  keep(loss, LOSS.name);
+  return {
+    teachers: teachers.map((teacher) => teacher.program()),
+    gradient: trace.finish("gradient"),
+    terms: Object.keys(terms),
+  };
+}
+
+export function updateProgram({ owner, config }: Placed): Program {
+  const trace = new Trace();
+  adamwUpdate(trace, new Map([...parametersOf(config)].map(([path, shape]) => [`${owner}/${path}`, shape])));
+  return trace.finish("update");
+}
