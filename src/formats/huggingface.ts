@@ -249,7 +249,7 @@ export async function writeModelFolder(
   }
   const texts = new Map([
     ["config.json", serializeConfig(model.config)],
-    ...completeTokenizerFiles(model.tokenizerFiles),
+    ...completeTokenizerFiles(model.tokenizerFiles, { maxLength: model.config.max_position_embeddings }),
     ["README.md", model.readme],
   ]);
   for (const [name, text] of model.extra ?? []) {

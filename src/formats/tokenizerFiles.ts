@@ -17,7 +17,10 @@ const SPECIAL = {
 };
 
 /** All four; given ones stay as they are, except that tokenizer_config.json loses names of folders and of code. */
-export function completeTokenizerFiles(given: ReadonlyMap<string, string>, where = "tokenizer"): Map<string, string> {
+export function completeTokenizerFiles(
+  given: ReadonlyMap<string, string>,
+  { where = "tokenizer", maxLength }: { where?: string; maxLength?: number } = {},
+): Map<string, string> {
   const parse = (name: string): JsonObject => {
     const text = given.get(name);
     if (text === undefined) return Object.create(null);
@@ -26,6 +29,8 @@ export function completeTokenizerFiles(given: ReadonlyMap<string, string>, where
     throw new InputError("INVALID_TOKENIZER", "expected a JSON object.", { where: `${where}/${name}` });
   };
   const config = cleanConfig(parse("tokenizer_config.json"));
+  // Without it transformers truncates nothing, and a long text indexes past the position embeddings.
+  if (maxLength !== undefined) config.model_max_length ??= maxLength;
   const vocabText = given.get("vocab.txt");
   const tokenizerText = given.get("tokenizer.json");
   if (vocabText === undefined && tokenizerText === undefined) {

@@ -1,0 +1,203 @@
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { InputError, LimbeckError } from "../../src/errors.ts";
+import { type Files, memoryFiles, readText } from "../../src/formats/files.ts";
+import { nodeFiles, writeAll } from "../../src/runtimes/nodeFiles.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+const text = async (files: Files, name: string) => new TextDecoder().decode(await files.read(name));
+const code = (value: string) => expect.objectContaining({ code: value });
+
+let home: string;
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), "limbeck-files-"));
+});
+afterEach(() => rm(home, { recursive: true }));
+
+describe.each<[string, () => Files]>([
+  ["memory", () => memoryFiles(undefined, "out")],
+  ["node", () => nodeFiles(join(home, "deep/er/out"))],
+])("a folder in %s", (_name, make) => {
+  test("does not exist, then does, with what was written", async () => {
+    const files = make();
+    expect(await files.exists()).toBe(false);
+    await expect(files.list()).rejects.toThrow(code("FOLDER_NOT_FOUND"));
+    await files.create(async (draft) => {
+      await draft.write("b.txt", bytes("two"));
+      await draft.write("a.bin", [Uint8Array.of(1), new Uint8Array(0), Uint8Array.of(2, 3)]);
+      await draft.write(
+        "c.bin",
+        (async function* () {
+          yield Uint8Array.of(7);
+          yield Uint8Array.of(8);
+        })(),
+      );
+      expect(await files.exists()).toBe(false);
+    });
+    expect(await files.exists()).toBe(true);
+    expect(await files.list()).toEqual(["a.bin", "b.txt", "c.bin"]);
+    expect(await files.read("a.bin")).toEqual(Uint8Array.of(1, 2, 3));
+    expect(await files.read("c.bin")).toEqual(Uint8Array.of(7, 8));
+    expect(await files.size("b.txt")).toBe(3);
+    expect(await files.size("d.txt")).toBeUndefined();
+    await expect(files.read("d.txt")).rejects.toThrow(code("FILE_NOT_FOUND"));
+  });
+
+  test("leaves nothing when filling it fails", async () => {
+    const files = make();
+    const failing = files.create(async (draft) => {
+      await draft.write("config.json", bytes("{}"));
+      throw new Error("the lamp went out");
+    });
+    await expect(failing).rejects.toThrow(/the lamp went out/);
+    expect(await files.exists()).toBe(false);
+    expect((await readdir(home, { recursive: true })).filter((name) => name.includes("out"))).toEqual([]);
+  });
+
+  test("is refused when it exists, and replaced as a whole with overwrite", async () => {
+    const files = make();
+    await files.create((draft) => draft.write("config.json", bytes("old")));
+    await expect(files.create(async () => {})).rejects.toThrow(code("OUTPUT_EXISTS"));
+
+    const failing = files.create(
+      async (draft) => {
+        await draft.write("config.json", bytes("half"));
+        throw new Error("no more oil");
+      },
+      { overwrite: true },
+    );
+    await expect(failing).rejects.toThrow(/no more oil/);
+    expect(await text(files, "config.json")).toBe("old");
+
+    await files.create((draft) => draft.write("new.txt", bytes("new")), { overwrite: true });
+    expect(await files.list()).toEqual(["new.txt"]);
+  });
+
+  test("keeps the old file when writing the new one fails", async () => {
+    const files = make();
+    await files.create((draft) => draft.write("a.txt", bytes("old")));
+    const failing = files.write(
+      "a.txt",
+      (function* () {
+        yield bytes("ne");
+        throw new Error("stop");
+      })(),
+    );
+    await expect(failing).rejects.toThrow(/stop/);
+    expect(await text(files, "a.txt")).toBe("old");
+    expect(await files.list()).toEqual(["a.txt"]);
+    await files.write("a.txt", bytes("new"));
+    expect(await text(files, "a.txt")).toBe("new");
+  });
+
+  test.each(["../x", "a/b", "a\\b", "..", ".", "", "C:x", ".hidden", "a\0b", "/etc/passwd", "x".repeat(300)])(
+    "never touches %j",
+    async (name) => {
+      const files = make();
+      await files.create((draft) => draft.write("config.json", bytes("{}")));
+      const attempts = [() => files.read(name), () => files.write(name, bytes("x")), () => files.size(name)];
+      for (const attempt of attempts) {
+        await expect((async () => attempt())()).rejects.toThrow(code("UNSAFE_FILE_NAME"));
+      }
+    },
+  );
+});
+
+describe("nodeFiles", () => {
+  test("follows a link inside the folder and refuses one that leaves it", async () => {
+    const folder = join(home, "model");
+    await mkdir(folder);
+    await writeFile(join(home, "secret"), "key");
+    await writeFile(join(folder, "real.json"), "{}");
+    await symlink("real.json", join(folder, "config.json"));
+    await symlink("../secret", join(folder, "vocab.txt"));
+    await symlink("nowhere", join(folder, "broken"));
+    await symlink("circle", join(folder, "circle"));
+    const files = nodeFiles(folder);
+    expect(await text(files, "config.json")).toBe("{}");
+    await expect(files.read("vocab.txt")).rejects.toThrow(code("LINK_LEAVES_FOLDER"));
+    await expect(files.size("vocab.txt")).rejects.toThrow(code("LINK_LEAVES_FOLDER"));
+    await expect(files.read("broken")).rejects.toThrow(code("FILE_NOT_FOUND"));
+    await expect(files.read("circle")).rejects.toThrow(code("LINK_LEAVES_FOLDER"));
+  });
+
+  test("reads Hugging Face's cache, whose links lead to its blobs, and only to them", async () => {
+    const snapshot = join(home, "models--x/snapshots/abc");
+    await mkdir(snapshot, { recursive: true });
+    await mkdir(join(home, "models--x/blobs"));
+    await writeFile(join(home, "models--x/blobs/1f2e"), "{}");
+    await writeFile(join(home, "models--x/secret"), "key");
+    await symlink("../../blobs/1f2e", join(snapshot, "config.json"));
+    await symlink("../../secret", join(snapshot, "vocab.txt"));
+    expect(await text(nodeFiles(snapshot), "config.json")).toBe("{}");
+    await expect(nodeFiles(snapshot).read("vocab.txt")).rejects.toThrow(code("LINK_LEAVES_FOLDER"));
+  });
+
+  test("a folder in a file's place is no file, a file in a folder's place is no folder", async () => {
+    await mkdir(join(home, "config.json"));
+    await expect(nodeFiles(home).read("config.json")).rejects.toThrow(code("NOT_A_FILE"));
+    await writeFile(join(home, "file"), "");
+    await expect(nodeFiles(join(home, "file")).exists()).rejects.toThrow(code("NOT_A_FOLDER"));
+    await expect(nodeFiles(join(home, "file")).create(async () => {})).rejects.toThrow(code("NOT_A_FOLDER"));
+    await expect(nodeFiles(join(home, "file/out")).create(async () => {})).rejects.toThrow(code("NOT_A_FOLDER"));
+  });
+
+  test("overwrite replaces no folder that is not a model's", async () => {
+    const create = (name: string) => nodeFiles(join(home, name)).create(async () => {}, { overwrite: true });
+    await mkdir(join(home, "documents"));
+    await writeFile(join(home, "documents/letter.txt"), "dear");
+    await expect(create("documents")).rejects.toThrow(/not a model folder: it has files but no config\.json/);
+    await mkdir(join(home, "project/src"), { recursive: true });
+    await writeFile(join(home, "project/config.json"), "{}");
+    await expect(create("project")).rejects.toThrow(/holds src, which is no plain file/);
+    expect(await readdir(join(home, "documents"))).toEqual(["letter.txt"]);
+    await mkdir(join(home, "empty"));
+    await create("empty");
+  });
+
+  test("errors name the folder as the user wrote it", async () => {
+    const files = nodeFiles(`${home}/./model`);
+    await expect(files.read("config.json")).rejects.toThrow(`${home}/./model/config.json: there is no such file.`);
+  });
+
+  test("short writes are continued, and a write of nothing ends", async () => {
+    const written: number[] = [];
+    const slow = {
+      async write(chunk: Uint8Array, offset: number, length: number) {
+        const bytesWritten = Math.min(3, length);
+        written.push(...chunk.subarray(offset, offset + bytesWritten));
+        return { bytesWritten };
+      },
+    };
+    const chunk = Uint8Array.from({ length: 10 }, (_, i) => i);
+    await writeAll(slow, chunk);
+    expect(written).toEqual([...chunk]);
+    await expect(writeAll({ write: async () => ({ bytesWritten: 0 }) }, chunk)).rejects.toThrow(LimbeckError);
+  });
+});
+
+describe("readText", () => {
+  const folder = (data: string | Uint8Array) => memoryFiles({ "vocab.txt": data }, "model");
+
+  test("strips the byte-order mark", async () => {
+    expect(await readText(folder("\ufeffa"), "vocab.txt")).toBe("a");
+  });
+
+  test.each([
+    [[0x61, 0xe9, 0x62], 2],
+    [[0xff, 0xfe, 0x61, 0x00], 0],
+    [[0x61, 0xed, 0xa0, 0x80], 2],
+    [[0x61, 0x62, 0xe2, 0x82], 4],
+  ])("refuses %j at its first bad byte", async (data, at) => {
+    const reading = readText(folder(Uint8Array.from(data)), "vocab.txt");
+    await expect(reading).rejects.toThrow(`model/vocab.txt: not UTF-8 at byte ${at}; save the file as UTF-8.`);
+    await expect(reading).rejects.toThrow(InputError);
+  });
+
+  test("recognises a git-LFS pointer", async () => {
+    const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${"0".repeat(64)}\nsize 231508\n`;
+    await expect(readText(folder(pointer), "vocab.txt")).rejects.toThrow(/231,508 bytes.*git lfs pull/);
+  });
+});
