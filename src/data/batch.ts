@@ -49,6 +49,7 @@ export interface Batch {
   positionOrder: Uint32Array; // [N], rows by position
   first: Uint32Array; // [B], the row of [CLS]
   labels: Uint32Array; // [B]
+  // In f64, which the reference executor keeps; an f32 executor rounds when it is given them.
   scores: Float64Array; // [B]
   labelWeight: Float64Array; // [B], 1/labelledCount or 0
   rowWeight: Float64Array; // [B], 1/sequenceCount or 0

@@ -287,14 +287,25 @@ function settleLabels(rows: ReadRow[], file: string, options: DatasetOptions, ba
       values: rows.map(({ label }) => (label ? Number(label) : undefined)),
     };
   }
-  const oneBased = noneNamed && present.every(({ label }) => INTEGER.test(label) && +label >= 1 && +label <= ids.size);
-  const advice = oneBased ? " The labels count from 1, ids count from 0: subtract 1, or write the names." : "";
+  if (noneNamed && present.length > 0 && present.every(({ label }) => INTEGER.test(label))) {
+    // Not a matter for --skip-bad: the rows that would be left, taken as ids, could all mean another class.
+    const { label, line } = present.find((row) => !isId(row.label))!;
+    const oneBased = present.every((row) => Number(row.label) >= 1 && Number(row.label) <= ids.size);
+    const advice = oneBased
+      ? "The labels count from 1, ids from 0: subtract 1, or write the names."
+      : "Mend the labels.";
+    throw new InputError(
+      "BAD_LABEL",
+      `the label "${label}" is no id from 0 to ${ids.size - 1}, and no name of the model's: ${listed(ids)}. ${advice}`,
+      { where: `${file}:${line}` },
+    );
+  }
   return {
     kind,
     label2id: { ...options.label2id },
     values: convert(
       (label) => ids.get(label),
-      (label) => `the label "${label}" is not one of the model's: ${listed(ids)}.${advice}`,
+      (label) => `the label "${label}" is not one of the model's: ${listed(ids)}.`,
     ),
   };
 }
