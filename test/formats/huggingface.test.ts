@@ -196,6 +196,7 @@ describe("shards", () => {
     const error = await refusal(files);
     expect(error.code).toBe(code);
     expect(error.message).toMatch(message);
+    expect(error.where).toBe("m/model.safetensors.index.json");
   });
 });
 
@@ -223,6 +224,13 @@ describe("matchTensors", () => {
     expect(run).toThrow(/2 missing:\n {2}classifier\.weight \[2,2\]\n {2}classifier\.bias \[2\]/);
     expect(run).toThrow(/1 unexpected:\n {2}bert\.extra \[1\]/);
     expect(run).toThrow(/1 of another shape:\n {2}bert\.w: the configuration says \[2,3\], the weights have \[3,2\]/);
+  });
+
+  test("another rank is another shape", () => {
+    for (const shape of [[2, 3, 4], [2], []]) {
+      const other = found({ "bert.w": shape, ...head });
+      expect(() => matchTensors(expected, other)).toThrow(`the weights have [${shape}]`);
+    }
   });
 
   test("a long list is cut in the message and whole in the cause", () => {
