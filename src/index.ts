@@ -1,0 +1,52 @@
+// limbeck for Node: the library's public names, in the order data flows. The runtime is bound here and nowhere else.
+
+import { node } from "./runtimes/node.ts";
+import { Classifier, type ClassifierOptions } from "./train/classifier.ts";
+import { type DistillOptions, distill as distillOn } from "./train/distill.ts";
+import { type FinetuneOptions, finetune as finetuneOn } from "./train/finetune.ts";
+import { Run } from "./train/handle.ts";
+import type { Metrics } from "./train/metrics.ts";
+import type { Model } from "./train/model.ts";
+import type { DataSource, FolderSource } from "./train/session.ts";
+
+export type { DatasetOptions } from "./data/dataset.ts";
+export { InputError, LimbeckError } from "./errors.ts";
+export { recipes } from "./recipes/index.ts";
+export type { ClassifierOptions, Prediction, TextOrPair } from "./train/classifier.ts";
+export { Classifier } from "./train/classifier.ts";
+export type { DistillOptions } from "./train/distill.ts";
+export type { FinetuneOptions } from "./train/finetune.ts";
+export type { Run } from "./train/handle.ts";
+export type { Metrics } from "./train/metrics.ts";
+export type { Model } from "./train/model.ts";
+export type { TrainingEvent } from "./train/run.ts";
+export type { DataSource, FolderSource } from "./train/session.ts";
+export type { TrainingResult } from "./train/train.ts";
+export { VERSION } from "./version.ts";
+
+/** Trains a BERT folder on labelled text. */
+export function finetune(options: FinetuneOptions): Run {
+  return new Run(finetuneOn(node, options));
+}
+
+/** Trains a small student from one or several teachers. */
+export function distill(options: DistillOptions): Run {
+  return new Run(distillOn(node, options));
+}
+
+/** Opens a model folder for use. */
+export function loadModel(source: FolderSource | Model, options: ClassifierOptions = {}): Promise<Classifier> {
+  return Classifier.open(node, source, options);
+}
+
+/** Metrics of a model on a file of examples. */
+export async function evaluate(
+  options: ClassifierOptions & { model: FolderSource | Model; data: DataSource },
+): Promise<Metrics> {
+  const classifier = await loadModel(options.model, options);
+  try {
+    return (await classifier.evaluate(options.data)).metrics;
+  } finally {
+    classifier.dispose();
+  }
+}

@@ -1,0 +1,113 @@
+// A trained model, open for use: classify texts, evaluate a data set. `using model = await loadModel(…)` closes it.
+
+import { makeBatch } from "../data/batch.ts";
+import type { DatasetOptions } from "../data/dataset.ts";
+import { exp } from "../math.ts";
+import type { Runtime } from "../runtimes/runtime.ts";
+import { encode, measureLatency, predictAll, score } from "./evaluate.ts";
+import type { Metrics } from "./metrics.ts";
+import { argmax } from "./metrics.ts";
+import { labelsOf, loadModel, type Model } from "./model.ts";
+import type { DeviceOptions } from "./options.ts";
+import {
+  type DataSource,
+  type Device,
+  type FolderSource,
+  maxLengthFor,
+  openData,
+  openDevice,
+  openFolder,
+} from "./session.ts";
+import { Predictor, placeWeights } from "./trainer.ts";
+
+export interface Prediction {
+  /** The most probable label; absent in regression. */
+  readonly label?: string;
+  /** Its probability, or the score in regression. */
+  readonly score: number;
+  /** Probability of every label. */
+  readonly probabilities?: Readonly<Record<string, number>>;
+}
+
+export type TextOrPair = string | readonly [text: string, pair: string];
+
+export interface ClassifierOptions extends Partial<DeviceOptions> {
+  readonly maxLength?: number;
+  readonly allowNonfinite?: boolean;
+}
+
+export class Classifier {
+  readonly #predictor: Predictor;
+  readonly #maxLength: number;
+
+  private constructor(
+    readonly model: Model,
+    readonly device: Device,
+    maxLength: number,
+    readonly runtime: Runtime,
+  ) {
+    placeWeights(device.executor, "model", model.weights);
+    this.#predictor = new Predictor(device.executor, { owner: "model", config: model.config });
+    this.#maxLength = maxLength;
+  }
+
+  static async open(
+    runtime: Runtime,
+    source: FolderSource | Model,
+    options: ClassifierOptions = {},
+  ): Promise<Classifier> {
+    const model =
+      typeof source === "object" && "weights" in source
+        ? source
+        : await loadModel(openFolder(runtime, source), { allowNonfinite: options.allowNonfinite });
+    const maxLength = maxLengthFor([model.config], options.maxLength ?? 0);
+    return new Classifier(model, await openDevice(runtime, options), maxLength, runtime);
+  }
+
+  async predict(texts: readonly TextOrPair[]): Promise<Prediction[]> {
+    const rows = texts.map((text) => {
+      const [first, pair] = typeof text === "string" ? [text, undefined] : text;
+      return this.model.tokenizer.encode(first, pair, this.#maxLength);
+    });
+    const C = this.model.config.num_labels;
+    const labels = labelsOf(this.model.config);
+    const logits =
+      rows.length === 1
+        ? await this.#predictor.logits(makeBatch(rows, { size: 1 }))
+        : await predictAll(this.#predictor, rows);
+    return rows.map((_, row) => {
+      if (labels === null) return { score: logits[row * C] };
+      const best = argmax(logits, row, C);
+      const weights = labels.map((_, c) => exp(logits[row * C + c] - logits[row * C + best]));
+      const total = weights.reduce((a, b) => a + b, 0);
+      const probabilities = Object.fromEntries(labels.map((label, c) => [label, weights[c] / total]));
+      return { label: labels[best], score: 1 / total, probabilities };
+    });
+  }
+
+  /** Metrics on a file of examples, and the time of a sentence. */
+  async evaluate(
+    data: DataSource,
+    options: DatasetOptions = {},
+  ): Promise<{ metrics: Metrics; rows: number; millisecondsPerSentence: number; notes: readonly string[] }> {
+    const labels = labelsOf(this.model.config);
+    const known = labels ? { label2id: this.model.config.label2id } : { task: "regression" as const };
+    const dataset = await openData(this.runtime, data, { ...options, ...known });
+    const set = encode(dataset, this.model.tokenizer, this.#maxLength);
+    const logits = await predictAll(this.#predictor, set.rows);
+    return {
+      metrics: score(logits, set, this.model.config.num_labels),
+      rows: set.rows.length,
+      millisecondsPerSentence: await measureLatency(this.#predictor, set.rows),
+      notes: dataset.notes,
+    };
+  }
+
+  dispose(): void {
+    this.device.executor.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}

@@ -1,0 +1,151 @@
+// Distillation: teachers and text become a small student.
+
+import { InputError } from "../errors.ts";
+import { parseConfig } from "../formats/config.ts";
+import { recipeNamed } from "../recipes/index.ts";
+import type { Hyper, Recipe } from "../recipes/recipe.ts";
+import type { Runtime } from "../runtimes/runtime.ts";
+import { freshWeights, labelsOf, loadModel, type Model, withLabels } from "./model.ts";
+import { checkNumbers, TRAINING } from "./options.ts";
+import { type FolderSource, openFolder } from "./session.ts";
+import { freshBert, layersOf, parseStudent, pruneLayers } from "./student.ts";
+import { type CommonOptions, checkOutput, readData, type TrainingRun, train } from "./train.ts";
+
+export interface DistillOptions extends CommonOptions, Partial<Hyper> {
+  /** One teacher, or several for an ensemble: folders, or models in memory. */
+  readonly teacher: FolderSource | Model | readonly (FolderSource | Model)[];
+  /** `layers:K`, `layers:0,2,4`, `bert:LxD[xHxF]`, a folder, a config.json, or a model in memory. */
+  readonly student: FolderSource | Model;
+  /** Where `layers:…` takes its layers from instead of the teacher: the un-tuned base, as PKD did. */
+  readonly initFrom?: FolderSource | Model;
+  /** hard, kd, pkd-skip or pkd-last. */
+  readonly recipe?: string;
+  /** Teacher layers (from 1) for the student's layers below its last. */
+  readonly layerMap?: readonly number[];
+  readonly normalizePatience?: boolean;
+  /** "labels": those of the data; "argmax": the teacher's class stands in for every label. */
+  readonly targets?: "labels" | "argmax";
+}
+
+const isModel = (source: FolderSource | Model): source is Model => typeof source === "object" && "weights" in source;
+
+export async function* distill(runtime: Runtime, options: DistillOptions): TrainingRun {
+  await checkOutput(runtime, options);
+  checkNumbers({ ...options });
+  const recipe = recipeNamed(options.recipe ?? "kd");
+  const teachers = await loadTeachers(runtime, options);
+  const student = await makeStudent(runtime, options, teachers[0]);
+  const labels = labelsOf(teachers[0].config);
+  const argmax = options.targets === "argmax";
+  if (argmax && labels === null)
+    throw new InputError("TARGETS", "argmax needs classes, and this teacher gives a score.", { where: "--targets" });
+  const data = await readData(runtime, options, labels);
+  const hyper: Hyper = { temperature: 1, alpha: 0, beta: 0, ...recipe.defaults, ...givenHyper(options, recipe) };
+  const names = teachers.map(({ name }) => name);
+  return yield* train(
+    runtime,
+    {
+      command: "distill",
+      summary: `${student.name} distilled from ${names.join(", ")} by ${recipe.name} on ${data.train.file}`,
+      ...{ student, teachers, recipe, hyper, data },
+      layerMap: options.layerMap,
+      normalizePatience: options.normalizePatience ?? true,
+      argmaxTargets: argmax,
+      resolved: {
+        ...{ teacher: names, student: student.name, recipe: recipe.name, ...hyper },
+        ...{ layerMap: options.layerMap, normalizePatience: options.normalizePatience ?? true },
+        targets: options.targets ?? "labels",
+      },
+    },
+    options,
+  );
+}
+
+/** Numbers that the user gave; one that the recipe does not know is refused rather than ignored. */
+function givenHyper(options: Partial<Hyper>, recipe: Recipe): Partial<Hyper> {
+  const given = (["temperature", "alpha", "beta"] as const).filter((name) => options[name] !== undefined);
+  const idle = given.find((name) => recipe.defaults[name] === undefined);
+  if (idle) throw new InputError("RECIPE_OPTION", `recipe "${recipe.name}" has no ${idle}.`, { where: `--${idle}` });
+  return Object.fromEntries(given.map((name) => [name, options[name]]));
+}
+
+async function loadTeachers(runtime: Runtime, options: DistillOptions): Promise<Model[]> {
+  const sources = Array.isArray(options.teacher) ? options.teacher : [options.teacher];
+  const teachers: Model[] = [];
+  for (const source of sources as (FolderSource | Model)[])
+    teachers.push(
+      isModel(source)
+        ? source
+        : await loadModel(openFolder(runtime, source), { allowNonfinite: options.allowNonfinite }),
+    );
+  const [first, ...others] = teachers;
+  for (const other of others) {
+    if (JSON.stringify(labelsOf(other.config)) !== JSON.stringify(labelsOf(first.config)))
+      throw new InputError(
+        "TEACHER_LABELS",
+        `its labels [${labelsOf(other.config)}] are not those of ${first.name}, [${labelsOf(first.config)}].`,
+        {
+          where: other.name,
+        },
+      );
+    checkVocabulary(first, other);
+  }
+  return teachers;
+}
+
+/** Teacher and student read the same token ids, so they need one vocabulary. */
+function checkVocabulary(a: Model, b: Model): void {
+  if (a.tokenizer.files.get("tokenizer.json") === b.tokenizer.files.get("tokenizer.json")) return;
+  if (a.tokenizer.files.get("vocab.txt") === b.tokenizer.files.get("vocab.txt")) return;
+  throw new InputError(
+    "VOCABULARIES",
+    `its vocabulary differs from that of ${a.name}; both must read the same token ids.`,
+    {
+      where: b.name,
+    },
+  );
+}
+
+async function makeStudent(runtime: Runtime, options: DistillOptions, teacher: Model): Promise<Model> {
+  const seed = options.seed ?? TRAINING.seed;
+  const labels = labelsOf(teacher.config);
+  const load = async (source: FolderSource | Model) =>
+    isModel(source) ? source : loadModel(openFolder(runtime, source), { labels, seed });
+  if (typeof options.student !== "string") {
+    const model = await load(options.student);
+    checkVocabulary(teacher, model);
+    return model;
+  }
+  const spec = parseStudent(options.student);
+  if (options.initFrom !== undefined && spec.kind !== "layers")
+    throw new InputError(
+      "INIT_FROM",
+      `only a student of layers:… takes layers from elsewhere, not "${options.student}".`,
+      {
+        where: "--init-from",
+      },
+    );
+  if (spec.kind === "layers") {
+    const source = options.initFrom === undefined ? teacher : await load(options.initFrom);
+    checkVocabulary(teacher, source);
+    const notes = source === teacher ? [] : source.notes;
+    const name = `${options.student} of ${source.name}`;
+    return { ...source, ...pruneLayers(source, layersOf(spec)), name, notes };
+  }
+  if (spec.kind === "bert")
+    return { ...teacher, ...freshBert(spec, teacher.config, seed), name: options.student, notes: [] };
+  if (spec.path.endsWith(".json")) {
+    const text = new TextDecoder().decode(await runtime.readFile(spec.path));
+    const config = withLabels(parseConfig(text, spec.path), labels);
+    if (config.vocab_size !== teacher.config.vocab_size)
+      throw new InputError(
+        "VOCABULARY_SIZE",
+        `vocab_size is ${config.vocab_size}, the teacher's vocabulary has ${teacher.config.vocab_size}; write that.`,
+        { where: spec.path },
+      );
+    return { ...teacher, config, weights: freshWeights(config, seed), name: spec.path, notes: [] };
+  }
+  const model = await load(spec.path);
+  checkVocabulary(teacher, model);
+  return model;
+}

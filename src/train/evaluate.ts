@@ -1,0 +1,89 @@
+// A model on a data set: logits of every row, and the metrics of those with a label.
+
+import { type Encoded, makeBatch } from "../data/batch.ts";
+import type { Dataset } from "../data/dataset.ts";
+import type { Tokenizer } from "../data/tokenizer.ts";
+import { breather } from "./breather.ts";
+import { classes, classificationMetrics, type Metrics, pearson, regressionMetrics } from "./metrics.ts";
+import type { Predictor } from "./trainer.ts";
+
+const BATCH = 32;
+
+/** A data set as token ids, with the number of texts that were cut. */
+export interface EncodedSet {
+  readonly rows: readonly Encoded[];
+  readonly truncated: number;
+  readonly regression: boolean;
+}
+
+export function encode(dataset: Dataset, tokenizer: Tokenizer, maxLength: number): EncodedSet {
+  let truncated = 0;
+  const rows = dataset.examples.map(({ text, pair, label }) => {
+    const encoding = tokenizer.encode(text, pair, maxLength);
+    if (encoding.truncated) truncated++;
+    return { ids: encoding.ids, segments: encoding.segments, label };
+  });
+  return { rows, truncated, regression: dataset.kind === "regression" };
+}
+
+/** Logits of all rows, in their order. [rows, C] */
+export async function predictAll(predictor: Predictor, rows: readonly Encoded[]): Promise<Float32Array> {
+  const C = predictor.placed.config.num_labels;
+  const out = new Float32Array(rows.length * C);
+  const breathe = breather();
+  // Batches of similar length need fewer program shapes.
+  const order = rows.map((_, i) => i).sort((a, b) => rows[a].ids.length - rows[b].ids.length || a - b);
+  for (let start = 0; start < order.length; start += BATCH) {
+    const indices = order.slice(start, start + BATCH);
+    const logits = await predictor.logits(
+      makeBatch(
+        indices.map((i) => rows[i]),
+        { size: BATCH },
+      ),
+    );
+    indices.forEach((row, i) => {
+      out.set(logits.subarray(i * C, (i + 1) * C), row * C);
+    });
+    await breathe();
+  }
+  return out;
+}
+
+/** Metrics of logits on a data set; with the teacher's logits also the agreement. */
+export function score(logits: Float32Array, set: EncodedSet, C: number, teacher?: Float32Array): Metrics {
+  const labelled = set.rows.map((_, i) => i).filter((i) => set.rows[i].label !== undefined);
+  const truth = labelled.map((i) => set.rows[i].label as number);
+  if (set.regression) {
+    const metrics = regressionMetrics(
+      labelled.map((i) => logits[i]),
+      truth,
+    );
+    return teacher ? { ...metrics, agreement: pearson([...logits], [...teacher]) } : metrics;
+  }
+  const predicted = classes(logits, C);
+  const metrics: Metrics =
+    labelled.length > 0
+      ? classificationMetrics(
+          labelled.map((i) => predicted[i]),
+          truth,
+          C,
+        )
+      : { count: 0 };
+  if (!teacher) return metrics;
+  const taught = classes(teacher, C);
+  return { ...metrics, agreement: predicted.filter((c, i) => c === taught[i]).length / predicted.length };
+}
+
+/** Median milliseconds of one sentence at batch 1, over up to 40 rows spread through the set, after one warm-up each. */
+export async function measureLatency(predictor: Predictor, rows: readonly Encoded[]): Promise<number> {
+  const count = Math.min(40, rows.length);
+  const times: number[] = [];
+  for (let i = 0; i < count; i++) {
+    const batch = makeBatch([rows[Math.floor((i * rows.length) / count)]], { size: 1 });
+    await predictor.logits(batch);
+    const start = performance.now();
+    await predictor.logits(batch);
+    times.push(performance.now() - start);
+  }
+  return times.sort((a, b) => a - b)[Math.floor(times.length / 2)];
+}

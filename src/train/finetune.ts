@@ -1,0 +1,59 @@
+// Fine-tuning: a Hugging Face BERT folder and labelled text become a classifier (or a regressor).
+
+import { InputError } from "../errors.ts";
+import { hard } from "../recipes/hard.ts";
+import type { Runtime } from "../runtimes/runtime.ts";
+import { loadModel, type Model } from "./model.ts";
+import { TRAINING } from "./options.ts";
+import { type FolderSource, openFolder } from "./session.ts";
+import { type CommonOptions, checkOutput, readData, type TrainingRun, train } from "./train.ts";
+
+export interface FinetuneOptions extends CommonOptions {
+  /** The base: a folder, or a model in memory. */
+  readonly model: FolderSource | Model;
+}
+
+export async function* finetune(runtime: Runtime, options: FinetuneOptions): TrainingRun {
+  await checkOutput(runtime, options);
+  const data = await readData(runtime, options);
+  const { kind, label2id, file } = data.train;
+  if (kind === "classification" && !label2id)
+    throw new InputError(
+      "NO_LABELS",
+      "fine-tuning learns from labels, and this file has none; name the column with --label-column.",
+      {
+        where: file,
+      },
+    );
+  const labels =
+    kind === "regression"
+      ? null
+      : Object.entries(label2id ?? {})
+          .sort((a, b) => a[1] - b[1])
+          .map(([label]) => label);
+  const base = options.model;
+  const model =
+    typeof base === "object" && "weights" in base
+      ? base
+      : await loadModel(openFolder(runtime, base), {
+          labels,
+          seed: options.seed ?? TRAINING.seed,
+          allowNonfinite: options.allowNonfinite,
+        });
+  return yield* train(
+    runtime,
+    {
+      command: "finetune",
+      summary: `${model.name} fine-tuned on ${file}`,
+      student: model,
+      teachers: [],
+      recipe: hard,
+      hyper: { temperature: 1, alpha: 0, beta: 0 },
+      normalizePatience: false,
+      argmaxTargets: false,
+      data,
+      resolved: { model: model.name },
+    },
+    options,
+  );
+}

@@ -1,0 +1,85 @@
+// Options of a training run under the names that users of Hugging Face know, with their defaults.
+
+import { InputError } from "../errors.ts";
+
+export interface TrainingOptions {
+  epochs: number;
+  /** Stops after this many updates; 0: epochs decide. */
+  maxSteps: number;
+  /** Sequences in one micro-batch. */
+  batchSize: number;
+  learningRate: number;
+  weightDecay: number;
+  /** Share of the updates in which the learning rate rises. */
+  warmupRatio: number;
+  maxGradNorm: number;
+  gradientAccumulationSteps: number;
+  /** Tokens a sequence may have; longer ones are cut. 0: what the model allows. */
+  maxLength: number;
+  seed: number;
+  /** Evaluates every so many updates; 0: after each epoch. */
+  evalSteps: number;
+  /** Reports every so many updates. */
+  loggingSteps: number;
+}
+
+export const TRAINING: TrainingOptions = {
+  epochs: 3,
+  maxSteps: 0,
+  batchSize: 32,
+  learningRate: 5e-5,
+  weightDecay: 0.01,
+  warmupRatio: 0.1,
+  maxGradNorm: 1,
+  gradientAccumulationSteps: 1,
+  maxLength: 128,
+  seed: 42,
+  evalSteps: 0,
+  loggingSteps: 25,
+};
+
+export interface DeviceOptions {
+  device: "auto" | "wasm" | "reference";
+  numerics: "strict" | "fast";
+  /** 0: as many as the host has cores, at most 8. */
+  threads: number;
+}
+
+export const DEVICE: DeviceOptions = { device: "auto", numerics: "strict", threads: 0 };
+
+type Bounds = Readonly<Record<string, readonly [least: number, most: number, integer: boolean]>>;
+
+const BOUNDS: Bounds = {
+  epochs: [0, 1e6, false],
+  maxSteps: [0, 1e9, true],
+  batchSize: [1, 65536, true],
+  learningRate: [0, 1e9, false],
+  weightDecay: [0, 1e3, false],
+  warmupRatio: [0, 1, false],
+  maxGradNorm: [0, 1e9, false],
+  gradientAccumulationSteps: [1, 65536, true],
+  maxLength: [0, 1e6, true],
+  seed: [0, 2 ** 32 - 1, true],
+  evalSteps: [0, 1e9, true],
+  loggingSteps: [1, 1e9, true],
+  threads: [0, 64, true],
+  temperature: [1e-3, 1e6, false],
+  alpha: [0, 1, false],
+  beta: [0, 1e9, false],
+};
+
+const flag = (name: string) => `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
+
+/** Refuses numbers outside what they mean, by their flag. */
+export function checkNumbers(options: Readonly<Record<string, unknown>>): void {
+  for (const [name, [least, most, integer]] of Object.entries(BOUNDS)) {
+    const value = options[name];
+    if (value === undefined) continue;
+    if (typeof value === "number" && value >= least && value <= most && (!integer || Number.isInteger(value))) continue;
+    throw new InputError(
+      "OPTION_RANGE",
+      `${String(value)} is not ${integer ? "an integer" : "a number"} from ${least} to ${most}.`,
+      { where: flag(name) },
+    );
+  }
+}

@@ -1,0 +1,137 @@
+// What a run leaves behind: a Hugging Face folder with a model card, the metrics, and everything resolved in limbeck.json.
+
+import type { Dataset } from "../data/dataset.ts";
+import type { Files } from "../formats/files.ts";
+import { writeModelFolder } from "../formats/huggingface.ts";
+import { serializeSafetensors } from "../formats/safetensors.ts";
+import { sha256 } from "../sha256.ts";
+import { VERSION } from "../version.ts";
+import type { Metrics } from "./metrics.ts";
+import { type Model, parameterCount } from "./model.ts";
+import type { TrainingEvent } from "./run.ts";
+
+/** One line of the comparison: a model and how it did. */
+export interface Judged {
+  readonly role: string;
+  readonly name: string;
+  readonly parameters: number;
+  readonly megabytes: number;
+  readonly metrics?: Metrics;
+  readonly millisecondsPerSentence?: number;
+}
+
+export function judge(role: string, model: Pick<Model, "name" | "config">, more: Partial<Judged> = {}): Judged {
+  const parameters = parameterCount(model.config);
+  return { role, name: model.name, parameters, megabytes: (4 * parameters) / 1e6, ...more };
+}
+
+export interface RunRecord {
+  readonly command: "finetune" | "distill";
+  readonly summary: string;
+  /** Resolved options, flat. */
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly device: string;
+  readonly train: Dataset;
+  readonly eval?: Dataset;
+  readonly judged: readonly Judged[];
+  readonly events: readonly TrainingEvent[];
+  readonly steps: { done: number; planned: number };
+  readonly seconds: number;
+  readonly notes: readonly string[];
+  /** Why the run ended before its last step. */
+  readonly stopped?: string;
+}
+
+const percent = (x: number | undefined) => (x === undefined ? "–" : `${(100 * x).toFixed(1)} %`);
+const ratio = (x: number | undefined) => (x === undefined ? "–" : x.toFixed(3));
+
+/** The comparison as a Markdown table; columns that nobody has are left out. */
+export function judgedTable(judged: readonly Judged[]): string {
+  const columns: [string, (j: Judged) => string, boolean][] = [
+    ["", (j) => j.role, true],
+    ["parameters", (j) => j.parameters.toLocaleString("en"), true],
+    ["MB", (j) => j.megabytes.toFixed(1), true],
+    ["accuracy", (j) => percent(j.metrics?.accuracy), judged.some((j) => j.metrics?.accuracy !== undefined)],
+    ["F1", (j) => ratio(j.metrics?.f1), judged.some((j) => j.metrics?.f1 !== undefined)],
+    ["Pearson", (j) => ratio(j.metrics?.pearson), judged.some((j) => j.metrics?.pearson !== undefined)],
+    ["Spearman", (j) => ratio(j.metrics?.spearman), judged.some((j) => j.metrics?.spearman !== undefined)],
+    ["agreement", (j) => percent(j.metrics?.agreement), judged.some((j) => j.metrics?.agreement !== undefined)],
+    ["ms/sentence", (j) => j.millisecondsPerSentence?.toFixed(2) ?? "–", judged.some((j) => j.millisecondsPerSentence)],
+  ];
+  const used = columns.filter(([, , use]) => use);
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  return [
+    line(used.map(([title]) => title)),
+    line(used.map(() => "---")),
+    ...judged.map((j) => line(used.map(([, cell]) => cell(j)))),
+  ].join("\n");
+}
+
+/** Hugging Face's model card: YAML front matter, then what a reader asks. */
+function modelCard(model: Model, record: RunRecord): string {
+  const labels = Object.values(model.config.id2label);
+  const options = Object.entries(record.options).map(([key, value]) => `- ${key}: ${JSON.stringify(value)}`);
+  const data = (dataset: Dataset) =>
+    `${dataset.examples.length} rows (${dataset.labelled} labelled), SHA-256 \`${dataset.fingerprint}\``;
+  return `---
+library_name: transformers
+pipeline_tag: text-classification
+tags:
+- bert
+- limbeck
+${record.command === "distill" ? "- distillation\n" : ""}---
+
+# ${record.summary}
+
+${judgedTable(record.judged)}
+
+${model.config.problem_type === "regression" ? "One score." : `Labels: ${labels.join(", ")}.`} Trained by limbeck ${VERSION} on ${record.device}.
+${record.stopped ? `\n**Stopped early** after step ${record.steps.done} of ${record.steps.planned}: ${record.stopped}\n` : ""}
+## Data
+
+- training: ${data(record.train)}
+${record.eval ? `- evaluation: ${data(record.eval)}\n` : ""}
+## Options
+
+${options.join("\n")}
+`;
+}
+
+export interface Saved {
+  /** Of model.safetensors. */
+  readonly sha256: string;
+}
+
+export async function saveRun(files: Files, model: Model, record: RunRecord, overwrite: boolean): Promise<Saved> {
+  const digest = await sha256(serializeSafetensors(model.weights));
+  const metrics = record.events.filter(({ type }) => type !== "note").map((event) => JSON.stringify(event));
+  const resolved = {
+    limbeck: VERSION,
+    command: record.command,
+    complete: record.stopped === undefined,
+    stopped: record.stopped,
+    device: record.device,
+    options: record.options,
+    data: { train: record.train.fingerprint, eval: record.eval?.fingerprint },
+    models: record.judged,
+    steps: record.steps,
+    seconds: record.seconds,
+    notes: record.notes,
+    weights: { file: "model.safetensors", sha256: digest },
+  };
+  await writeModelFolder(
+    files,
+    {
+      config: model.config,
+      weights: model.weights,
+      tokenizerFiles: model.tokenizer.files,
+      readme: modelCard(model, record),
+      extra: new Map([
+        ["metrics.jsonl", `${metrics.join("\n")}\n`],
+        ["limbeck.json", `${JSON.stringify(resolved, null, 2)}\n`],
+      ]),
+    },
+    { overwrite },
+  );
+  return { sha256: digest };
+}

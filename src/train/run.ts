@@ -1,0 +1,152 @@
+// The training loop: epochs, batches, schedule, evaluation, as a stream of events. Finetune and distill differ only in what they set up.
+
+import { type Batch, type Encoded, makeBatch } from "../data/batch.ts";
+import { batchesOf, epochOrder } from "../data/sampler.ts";
+import type { Executor } from "../executors/executor.ts";
+import { ADAMW } from "../optim/adamw.ts";
+import { linearSchedule, warmupSteps } from "../optim/schedule.ts";
+import type { Hyper } from "../recipes/recipe.ts";
+import { breather } from "./breather.ts";
+import { type EncodedSet, predictAll, score } from "./evaluate.ts";
+import type { Metrics } from "./metrics.ts";
+import type { TrainingOptions } from "./options.ts";
+import type { StepStructure } from "./programs.ts";
+import { Predictor, type StepResult, shapeOf, Trainer } from "./trainer.ts";
+
+export type TrainingEvent =
+  | { readonly type: "note"; readonly text: string }
+  | { readonly type: "start"; readonly steps: number; readonly rows: number; readonly parameters: number }
+  | (StepResult & {
+      readonly type: "step";
+      readonly step: number;
+      readonly steps: number;
+      readonly epoch: number;
+      readonly learningRate: number;
+      /** Real tokens a second since the last report. */
+      readonly tokensPerSecond: number;
+      readonly secondsLeft: number;
+      readonly memoryBytes: number;
+    })
+  | { readonly type: "evaluation"; readonly step: number; readonly epoch: number; readonly metrics: Metrics };
+
+export interface LoopInputs {
+  readonly executor: Executor;
+  readonly structure: StepStructure;
+  readonly hyper: Hyper;
+  readonly options: TrainingOptions;
+  readonly train: EncodedSet;
+  readonly eval?: EncodedSet;
+  /** Teacher logits on the evaluation set, for the agreement. */
+  readonly teacherLogits?: Float32Array;
+  readonly parameters: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface LoopResult {
+  /** Updates made; fewer than planned when the signal stopped the run. */
+  steps: number;
+  planned: number;
+  seconds: number;
+  tokens: number;
+  metrics?: Metrics;
+}
+
+/** Indices of every effective batch of an epoch, split in micro-batches. */
+function* microBatches(count: number, { batchSize, gradientAccumulationSteps, seed }: TrainingOptions, epoch: number) {
+  for (const effective of batchesOf(epochOrder(count, seed, epoch), batchSize * gradientAccumulationSteps))
+    yield [...batchesOf(effective, batchSize)];
+}
+
+/** Updates of the whole run. */
+export function plannedSteps(count: number, options: TrainingOptions): number {
+  const perEpoch = Math.ceil(count / (options.batchSize * options.gradientAccumulationSteps));
+  const all = Math.ceil(perEpoch * options.epochs);
+  return options.maxSteps > 0 ? (options.epochs > 0 ? Math.min(options.maxSteps, all) : options.maxSteps) : all;
+}
+
+function makeMicroBatches(
+  rows: readonly Encoded[],
+  indices: readonly Uint32Array[],
+  size: number,
+  regression: boolean,
+): Batch[] {
+  const all = indices.map((part) => Array.from(part, (i) => rows[i]));
+  const labelledCount = all.flat().filter(({ label }) => label !== undefined).length;
+  const sequenceCount = all.flat().length;
+  const kind = regression ? "regression" : "classification";
+  return all.map((part) => makeBatch(part, { size, kind, labelledCount, sequenceCount }));
+}
+
+export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<TrainingEvent, LoopResult> {
+  const { executor, structure, options, train, signal } = inputs;
+  const planned = plannedSteps(train.rows.length, options);
+  const warmup = warmupSteps(planned, options.warmupRatio);
+  const optimizer = { ...ADAMW, weightDecay: options.weightDecay, maxNorm: options.maxGradNorm };
+  const trainer = new Trainer(executor, structure, { optimizer, seed: options.seed });
+  const predictor = new Predictor(executor, structure.student);
+  yield { type: "start", steps: planned, rows: train.rows.length, parameters: inputs.parameters };
+
+  const batchesOfEpoch = (epoch: number) => microBatches(train.rows.length, options, epoch);
+  const made = (indices: readonly Uint32Array[]) =>
+    makeMicroBatches(train.rows, indices, options.batchSize, structure.regression);
+  // Every shape of the run is placed before the first step: memory that will not do is found now, and does not grow later.
+  for (let epoch = 0, step = 0; step < planned; epoch++)
+    for (const indices of batchesOfEpoch(epoch)) {
+      if (step++ === planned) break;
+      for (const batch of made(indices)) trainer.prepare(shapeOf(batch));
+    }
+
+  const evaluate = async (): Promise<Metrics | undefined> => {
+    if (!inputs.eval) return undefined;
+    const logits = await predictAll(predictor, inputs.eval.rows);
+    return score(logits, inputs.eval, structure.student.config.num_labels, inputs.teacherLogits);
+  };
+
+  const breathe = breather();
+  const began = performance.now();
+  let metrics: Metrics | undefined;
+  let evaluatedAt = 0;
+  let [step, tokens, reportedTokens, reportedAt, paused] = [0, 0, 0, began, 0];
+  for (let epoch = 0; step < planned && !signal?.aborted; epoch++) {
+    for (const indices of batchesOfEpoch(epoch)) {
+      if (step === planned || signal?.aborted) break;
+      const batches = made(indices);
+      const learningRate = options.learningRate * linearSchedule(step, planned, warmup);
+      const result = await trainer.step(batches, learningRate, inputs.hyper);
+      step++;
+      tokens += batches.reduce((sum, batch) => sum + batch.tokens, 0);
+      if (step % options.loggingSteps === 0 || step === planned) {
+        const now = performance.now();
+        yield {
+          type: "step",
+          ...result,
+          ...{ step, steps: planned, epoch, learningRate },
+          tokensPerSecond: (1000 * (tokens - reportedTokens)) / (now - reportedAt),
+          secondsLeft: (((now - began - paused) / 1000) * (planned - step)) / step,
+          memoryBytes: executor.memory().bytes,
+        };
+        [reportedAt, reportedTokens] = [performance.now(), tokens];
+      }
+      if (inputs.eval && options.evalSteps > 0 && step % options.evalSteps === 0) {
+        const start = performance.now();
+        metrics = await evaluate();
+        evaluatedAt = step;
+        if (metrics) yield { type: "evaluation", step, epoch, metrics };
+        paused += performance.now() - start;
+        reportedAt += performance.now() - start;
+      }
+      await breathe();
+    }
+    if (inputs.eval && evaluatedAt !== step && (options.evalSteps === 0 || step === planned)) {
+      const start = performance.now();
+      metrics = await evaluate();
+      evaluatedAt = step;
+      if (metrics) yield { type: "evaluation", step, epoch, metrics };
+      paused += performance.now() - start;
+      reportedAt += performance.now() - start;
+    }
+  }
+  const seconds = (performance.now() - began - paused) / 1000;
+  trainer.release();
+  return { steps: step, planned, seconds, tokens, metrics };
+}
