@@ -12,7 +12,7 @@ import {
   type Tensor,
   toFloat32,
 } from "./safetensors.ts";
-import { completeTokenizerFiles, TOKENIZER_FILES } from "./tokenizerFiles.ts";
+import { portableTokenizerFiles, TOKENIZER_FILES } from "./tokenizerFiles.ts";
 
 export interface ModelFolder {
   config: BertConfig;
@@ -226,7 +226,7 @@ const SHOWN = 24;
 export interface OutputModel {
   config: BertConfig;
   weights: ReadonlyMap<string, Tensor>;
-  /** One of tokenizer.json and vocab.txt at least; the rest is derived. */
+  /** All of TOKENIZER_FILES: what a loaded tokenizer hands on. */
   tokenizerFiles: ReadonlyMap<string, string>;
   /** The model card. */
   readme: string;
@@ -249,7 +249,7 @@ export async function writeModelFolder(
   }
   const texts = new Map([
     ["config.json", serializeConfig(model.config)],
-    ...completeTokenizerFiles(model.tokenizerFiles, { maxLength: model.config.max_position_embeddings }),
+    ...portableTokenizerFiles(model.tokenizerFiles, model.config.max_position_embeddings),
     ["README.md", model.readme],
   ]);
   for (const [name, text] of model.extra ?? []) {

@@ -281,7 +281,12 @@ describe("writeModelFolder", () => {
       ["classifier.bias", tensor([2], 1)],
       ["bert.w", tensor([2, 2], 2)],
     ]),
-    tokenizerFiles: new Map([["vocab.txt", VOCAB]]),
+    tokenizerFiles: new Map([
+      ["tokenizer.json", "{}"],
+      ["tokenizer_config.json", '{"do_lower_case":true}'],
+      ["special_tokens_map.json", "{}"],
+      ["vocab.txt", VOCAB],
+    ]),
     readme: "# A student\n",
     extra: new Map([
       ["metrics.jsonl", '{"loss":1}\n'],
@@ -327,7 +332,9 @@ describe("writeModelFolder", () => {
     const broken = model();
     broken.weights.get("bert.w")!.data[1] = Number.POSITIVE_INFINITY;
     await expect(writeModelFolder(files, broken)).rejects.toThrow(/tensor "bert\.w": element 1 is Infinity/);
-    await expect(writeModelFolder(files, { ...model(), tokenizerFiles: new Map() })).rejects.toThrow(/found neither/);
+    await expect(writeModelFolder(files, { ...model(), tokenizerFiles: new Map() })).rejects.toThrow(
+      /tokenizer\.json.* must be there/,
+    );
     for (const name of ["config.json", "model.safetensors", "vocab.txt"]) {
       const clash = { ...model(), extra: new Map([[name, "x"]]) };
       await expect(writeModelFolder(files, clash)).rejects.toThrow(expect.objectContaining({ code: "NAME_TAKEN" }));
