@@ -53,6 +53,10 @@ test("below reaches every value about equally often and stays under n", () => {
   const counts = [0, 0, 0, 0, 0, 0, 0];
   for (let i = 0; i < 7000; i++) counts[random.below(7)]++;
   for (const count of counts) expect(Math.abs(count - 1000)).toBeLessThan(150);
+  // Taking u32 modulo this n would make the lowest third as likely as the rest together.
+  let low = 0;
+  for (let i = 0; i < 3000; i++) if (random.below(3 * 2 ** 30) < 2 ** 30) low++;
+  expect(Math.abs(low - 1000)).toBeLessThan(150);
   expect(() => random.below(0)).toThrow(/below/);
 });
 

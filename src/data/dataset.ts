@@ -74,9 +74,11 @@ export async function readDataset(bytes: Uint8Array, file: string, options: Data
   const isHeader = (cells: string[]) =>
     cells.some((cell) => KNOWN_COLUMNS.has(cell.trim().toLowerCase()) || told.includes(cell.trim()));
   const table = readTable(bytes, file, bad, { ...options, isHeader });
-  if (table.rows.length === 0 && bad.found.length === 0) {
-    const found = table.columns?.length ? "a header and no rows" : "no rows";
-    throw new InputError("EMPTY_FILE", `the file has ${found}; at least one example is needed.`, { where: file });
+  const empty = (found: string) =>
+    new InputError("EMPTY_FILE", `the file has ${found}; at least one example is needed.`, { where: file });
+  const onlyBad = () => empty(`only malformed rows (${bad.found.length})`);
+  if (table.rows.length === 0) {
+    throw bad.found.length ? onlyBad() : empty(table.columns?.length ? "a header and no rows" : "no rows");
   }
   const notes: string[] = [];
   const columns = pickColumns(table, file, options, notes);
@@ -88,11 +90,7 @@ export async function readDataset(bytes: Uint8Array, file: string, options: Data
     return [{ text, ...(pair === undefined ? {} : { pair }), ...(label === undefined ? {} : { label }), line }];
   });
   const labelled = examples.filter(({ label }) => label !== undefined).length;
-  if (examples.length === 0) {
-    throw new InputError("EMPTY_FILE", `all ${bad.found.length} rows are malformed; no example is left.`, {
-      where: file,
-    });
-  }
+  if (examples.length === 0) throw onlyBad();
   if (columns.label !== undefined && labelled < examples.length) {
     notes.push(`${examples.length - labelled} of ${examples.length} rows have no label: they train on soft terms only`);
   }

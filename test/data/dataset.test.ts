@@ -75,7 +75,8 @@ describe("texts", () => {
     await expect(read("")).rejects.toThrow(/no rows/);
     await expect(read("\n\n")).rejects.toThrow(/no rows/);
     await expect(read("text\tlabel\n")).rejects.toThrow(/a header and no rows/);
-    await expect(read("text\tlabel\n\t1\n", "f.tsv", { skipBad: 1 })).rejects.toThrow(/no example is left/);
+    await expect(read("text\tlabel\n\t1\n", "f.tsv", { skipBad: 1 })).rejects.toThrow(/only malformed rows \(1\)/);
+    await expect(read("[]\n", "f.jsonl", { skipBad: 1 })).rejects.toThrow(/only malformed rows \(1\)/);
   });
 });
 

@@ -89,6 +89,14 @@ test("a final sigma is lower-cased like any other", () => {
   expect(encode("ΟΣ").ids).toEqual([2, 12, 3]);
 });
 
+test("characters that engines class otherwise than Hugging Face go its way", () => {
+  // An ideograph outside its ranges, and a letter whose decomposition is younger than its tables.
+  const { encode } = loadTokenizer(new Map([["vocab.txt", vocabulary(["a\u{2b820}", "\u{11938}", "a", "\u{20000}"])]]));
+  expect(encode("a\u{2b820}").ids).toEqual([2, 12, 3]);
+  expect(encode("\u{11938}").ids).toEqual([2, 13, 3]);
+  expect(encode("a\u{20000}").ids).toEqual([2, 14, 15, 3]);
+});
+
 test("added tokens are taken whole, the longest first, single words only as words", () => {
   const base = loadTokenizer(new Map([["vocab.txt", vocabulary()]]));
   const json = JSON.parse(base.files.get("tokenizer.json")!);
