@@ -54,7 +54,7 @@ function check(map: readonly number[], teacher: Features, student: Features): vo
       "LAYER_MAP",
       `[${map}] must name ${M - 1} teacher layers between 1 and ${N}, one for each student layer below the last.`,
     );
-  const [S, T] = [student.cls[0].shape[1], teacher.cls[0].shape[1]];
+  const [S, T] = [student.cls[0].shape[1], teacher.cls[map[0] - 1].shape[1]];
   if (S !== T)
     throw new InputError(
       "RECIPE_WIDTHS",
