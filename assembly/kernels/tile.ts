@@ -1,0 +1,86 @@
+// The register tile of the matrix product: 4 rows by 8 columns, eight sums in registers, one multiply and one add a step (never fused, so
+// every engine and processor gives the same bits). It reaches what strict 128-bit arithmetic allows (bench/); taller tiles spill registers.
+
+/**
+ * c[4, 8] = start + Σ_k a[k, 4]·b[k, 8], k ascending, one sequential sum for each element. a and b are packed; the rows of c are `stride`
+ * bytes apart. start: the bias row (start 0), c itself (1), or c + bias (2).
+ */
+export function tile(a: usize, b: usize, K: u32, bias: usize, c: usize, stride: usize, start: u32): void {
+  const r1 = c + stride;
+  const r2 = r1 + stride;
+  const r3 = r2 + stride;
+  let b0 = v128.load(bias);
+  let b1 = v128.load(bias, 16);
+  let x = b0;
+  let s00 = b0;
+  let s01 = b1;
+  let s10 = b0;
+  let s11 = b1;
+  let s20 = b0;
+  let s21 = b1;
+  let s30 = b0;
+  let s31 = b1;
+  if (start !== 0) {
+    s00 = v128.load(c);
+    s01 = v128.load(c, 16);
+    s10 = v128.load(r1);
+    s11 = v128.load(r1, 16);
+    s20 = v128.load(r2);
+    s21 = v128.load(r2, 16);
+    s30 = v128.load(r3);
+    s31 = v128.load(r3, 16);
+    if (start === 2) {
+      s00 = f32x4.add(s00, b0);
+      s01 = f32x4.add(s01, b1);
+      s10 = f32x4.add(s10, b0);
+      s11 = f32x4.add(s11, b1);
+      s20 = f32x4.add(s20, b0);
+      s21 = f32x4.add(s21, b1);
+      s30 = f32x4.add(s30, b0);
+      s31 = f32x4.add(s31, b1);
+    }
+  }
+  const end = b + ((<usize>K) << 5);
+  while (b < end) {
+    b0 = v128.load(b);
+    b1 = v128.load(b, 16);
+    x = v128.load_splat<f32>(a);
+    s00 = f32x4.add(s00, f32x4.mul(x, b0));
+    s01 = f32x4.add(s01, f32x4.mul(x, b1));
+    x = v128.load_splat<f32>(a, 4);
+    s10 = f32x4.add(s10, f32x4.mul(x, b0));
+    s11 = f32x4.add(s11, f32x4.mul(x, b1));
+    x = v128.load_splat<f32>(a, 8);
+    s20 = f32x4.add(s20, f32x4.mul(x, b0));
+    s21 = f32x4.add(s21, f32x4.mul(x, b1));
+    x = v128.load_splat<f32>(a, 12);
+    s30 = f32x4.add(s30, f32x4.mul(x, b0));
+    s31 = f32x4.add(s31, f32x4.mul(x, b1));
+    // Leaving here rather than after the loop also keeps V8 from loading for both steps first, which would spill.
+    if (b + 32 === end) break;
+    b0 = v128.load(b, 32);
+    b1 = v128.load(b, 48);
+    x = v128.load_splat<f32>(a, 16);
+    s00 = f32x4.add(s00, f32x4.mul(x, b0));
+    s01 = f32x4.add(s01, f32x4.mul(x, b1));
+    x = v128.load_splat<f32>(a, 20);
+    s10 = f32x4.add(s10, f32x4.mul(x, b0));
+    s11 = f32x4.add(s11, f32x4.mul(x, b1));
+    x = v128.load_splat<f32>(a, 24);
+    s20 = f32x4.add(s20, f32x4.mul(x, b0));
+    s21 = f32x4.add(s21, f32x4.mul(x, b1));
+    x = v128.load_splat<f32>(a, 28);
+    s30 = f32x4.add(s30, f32x4.mul(x, b0));
+    s31 = f32x4.add(s31, f32x4.mul(x, b1));
+    a += 32;
+    b += 64;
+  }
+  v128.store(c, s00);
+  v128.store(c, s01, 16);
+  v128.store(r1, s10);
+  v128.store(r1, s11, 16);
+  v128.store(r2, s20);
+  v128.store(r2, s21, 16);
+  v128.store(r3, s30);
+  v128.store(r3, s31, 16);
+}

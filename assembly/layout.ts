@@ -1,0 +1,28 @@
+// Fixed addresses and sizes of the WASM memory, shared by the kernels and by the code that prepares memory for them (src/).
+// The first page belongs to the threads; everything that an executor places begins at HEAP.
+
+/** First address an executor may use. */
+export const HEAP = 65536;
+
+/** The threads' words: offsets in bytes from SYNC, each written by one party and alone on its cache line. */
+export const SYNC = 1024;
+export const SYNC_ARRIVED = 0; // threads inside the current barrier
+export const SYNC_GENERATION = 128; // barriers passed; what a waiting thread waits on
+export const SYNC_SLEEPERS = 256; // threads that have left spinning for Atomics.wait
+export const SYNC_FAILED = 384; // 1 + number of the thread that failed, 0 while all is well
+export const SYNC_WORK = 512; // runs begun; what an idle thread waits on
+export const SYNC_LIST = 516; // address of the list of that run
+export const SYNC_STOP = 520; // 1: threads end
+export const SYNC_MESSAGE = 640; // UTF-8 text of the failure, its length in bytes first
+export const SYNC_MESSAGE_BYTES = 380;
+
+/** Block sizes of the matrix product: rows and columns of a register tile, and what is packed at a time. */
+export const TILE_ROWS = 4;
+export const TILE_COLUMNS = 8;
+export const BLOCK_ROWS = 64;
+export const BLOCK_COLUMNS = 384;
+export const BLOCK_DEPTH = 384;
+
+/** Scratch of one thread in a matrix product: packed a, packed b, one bias row, one edge tile. */
+export const MATMUL_SCRATCH =
+  4 * (BLOCK_ROWS * BLOCK_DEPTH + BLOCK_COLUMNS * BLOCK_DEPTH + BLOCK_COLUMNS + TILE_ROWS * TILE_COLUMNS);

@@ -1,0 +1,40 @@
+// Threads: how work is split and how threads meet. Every thread walks the same command list and meets the others after each command.
+
+import * as env from "./env";
+import { SYNC_ARRIVED, SYNC_FAILED, SYNC_GENERATION, SYNC_SLEEPERS } from "./layout";
+
+// About as long as it takes to put a thread to sleep and wake it: spinning longer could cost more than it saves.
+const SPINS: u32 = 20000;
+
+/** First item of thread `ith` when `count` items are split evenly; the end of one thread is the start of the next. */
+export function share(count: u32, ith: u32, nth: u32): u32 {
+  return <u32>((<u64>count * ith) / nth);
+}
+
+/** Returns when all `nth` threads have called it. */
+export function barrier(sync: usize, nth: u32): void {
+  if (nth === 1) return;
+  if (ASC_FEATURE_THREADS) {
+    const generation = atomic.load<u32>(sync, SYNC_GENERATION);
+    // A thread that fails says so, then advances the generation: seen here or after the wait, whichever side of it this thread is on.
+    if (atomic.load<u32>(sync, SYNC_FAILED) !== 0) unreachable();
+    if (atomic.add<u32>(sync, 1, SYNC_ARRIVED) === nth - 1) {
+      atomic.store<u32>(sync, 0, SYNC_ARRIVED);
+      atomic.add<u32>(sync, 1, SYNC_GENERATION);
+      if (atomic.load<u32>(sync, SYNC_SLEEPERS) !== 0) env.wake(sync + SYNC_GENERATION);
+    } else {
+      let spins = SPINS;
+      while (atomic.load<u32>(sync, SYNC_GENERATION) === generation) {
+        if (spins !== 0) {
+          spins -= 1;
+        } else {
+          // A sleeper announces itself before it looks again; the last to arrive advances the generation before it looks for sleepers.
+          atomic.add<u32>(sync, 1, SYNC_SLEEPERS);
+          env.wait(sync + SYNC_GENERATION, generation);
+          atomic.sub<u32>(sync, 1, SYNC_SLEEPERS);
+        }
+      }
+    }
+    if (atomic.load<u32>(sync, SYNC_FAILED) !== 0) unreachable();
+  }
+}

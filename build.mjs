@@ -1,0 +1,121 @@
+// Builds dist/: the WASM modules (asc), the bundles (esbuild) and the declarations (tsc). What is newer than its sources is left alone.
+//   node build.mjs            everything
+//   node build.mjs wasm …     only these parts: wasm, bundles, types
+
+import { execFile } from "node:child_process";
+import { chmod, mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { build } from "esbuild";
+
+const root = fileURLToPath(new URL(".", import.meta.url));
+const run = promisify(execFile);
+const require = createRequire(import.meta.url);
+
+/** When the file, or the newest .ts file in the folder, was written; 0 when there is none. */
+async function written(path) {
+  const found = await stat(join(root, path)).catch(() => undefined);
+  if (!found) return 0;
+  if (!found.isDirectory()) return /\.(ts|mjs|json|wasm)$/.test(path) ? found.mtimeMs : 0;
+  const names = await readdir(join(root, path));
+  return Math.max(0, ...(await Promise.all(names.map((name) => written(`${path}/${name}`)))));
+}
+
+async function outdated(output, sources) {
+  return (await written(output)) <= Math.max(...(await Promise.all(sources.map(written))));
+}
+
+/** Runs a tool of this package with the Node that runs us; what it says goes to the user when it fails. */
+async function tool(path, args) {
+  try {
+    await run(process.execPath, [path, ...args], { cwd: root, maxBuffer: 1 << 26 });
+  } catch (error) {
+    throw new Error(`${args.join(" ")}\n${error.stdout ?? ""}${error.stderr ?? error.message}`);
+  }
+}
+
+function binary(name, command) {
+  const manifest = require.resolve(`${name}/package.json`);
+  const { bin } = require(manifest);
+  return join(manifest, "..", typeof bin === "string" ? bin : bin[command]);
+}
+
+async function wasm() {
+  for (const target of ["threads", "single"]) {
+    const output = `dist/limbeck.${target}.wasm`;
+    if (!(await outdated(output, ["assembly", "asconfig.json", "build.mjs"]))) continue;
+    // Renamed when whole: tests that run meanwhile must not read half a module.
+    const partial = `dist/.${target}.${process.pid}.wasm`;
+    try {
+      await tool(binary("assemblyscript", "asc"), ["assembly/index.ts", "--target", target, "--outFile", partial]);
+      await rename(join(root, partial), join(root, output));
+    } finally {
+      await rm(join(root, partial), { force: true });
+    }
+  }
+}
+
+async function bundles() {
+  const entries = [
+    ["dist/index.js", ["src/index.ts"]],
+    ["dist/thread.js", ["src/runtimes/nodeThread.ts"]],
+    ["dist/cli.js", ["src/cli/main.ts"]],
+    ["dist/demo.js", ["src/cli/demo.ts", "src/cli/demo/main.ts"]],
+  ];
+  // Some dependencies of the commands are CommonJS and call require for Node's own modules.
+  const command = [
+    "#!/usr/bin/env node",
+    'import { createRequire as $createRequire } from "node:module";',
+    "const require = $createRequire(import.meta.url);",
+  ].join("\n");
+  for (const [outfile, candidates] of entries) {
+    let entry;
+    for (const path of candidates) if (await written(path)) entry = path;
+    if (!entry) continue;
+    const isCommand = outfile === "dist/cli.js" || outfile === "dist/demo.js";
+    await build({
+      absWorkingDir: root,
+      entryPoints: [entry],
+      outfile,
+      bundle: true,
+      format: "esm",
+      platform: "node",
+      target: "es2022",
+      logLevel: "warning",
+      banner: isCommand ? { js: command } : {},
+    });
+    if (isCommand) await chmod(join(root, outfile), 0o755);
+  }
+}
+
+async function types() {
+  const entry = "dist/types/index.d.ts";
+  if (!(await written("src/index.ts")) || !(await outdated(entry, ["src", "tsconfig.json", "build.mjs"]))) return;
+  await rm(join(root, "dist/types"), { recursive: true, force: true });
+  const settings = join(root, "dist/tsconfig.types.json");
+  await writeFile(
+    settings,
+    JSON.stringify({
+      extends: "../tsconfig.json",
+      compilerOptions: { noEmit: false, declaration: true, emitDeclarationOnly: true, rootDir: "..", outDir: "types" },
+      include: ["../src"],
+    }),
+  );
+  await tool(binary("typescript", "tsc"), ["-p", settings]);
+  await rm(settings);
+  // src/ reads constants from assembly/, so the declarations keep both folders.
+  await writeFile(join(root, entry), 'export * from "./src/index.js";\n');
+}
+
+const parts = { wasm, bundles, types };
+const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(parts);
+for (const name of wanted)
+  if (!(name in parts)) throw new Error(`there is no part ${name}; there are ${Object.keys(parts).join(", ")}`);
+await mkdir(join(root, "dist"), { recursive: true });
+const outcomes = await Promise.allSettled(wanted.map((name) => parts[name]()));
+for (const { reason } of outcomes.filter(({ status }) => status === "rejected")) {
+  console.error(reason instanceof Error ? reason.message : reason);
+  process.exitCode = 1;
+}

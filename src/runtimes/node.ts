@@ -1,0 +1,62 @@
+// limbeck on Node (also Deno and Bun, through their node: modules): compiled modules from dist/, threads from node:worker_threads.
+
+import { readFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import { SYNC_STOP } from "../../assembly/layout.ts";
+import { InputError, LimbeckError } from "../errors.ts";
+import { nodeFiles } from "./nodeFiles.ts";
+import type { Runtime, ThreadStart } from "./runtime.ts";
+import { fail, words } from "./thread.ts";
+
+/** A file of dist/, seen from there (bundled) or from src/runtimes/ (tests). */
+function built(file: string): URL {
+  const here = new URL(".", import.meta.url);
+  return new URL(here.pathname.endsWith("/src/runtimes/") ? `../../dist/${file}` : file, here);
+}
+
+export const node: Runtime = {
+  name: "node",
+
+  cores: availableParallelism,
+
+  async compile(target) {
+    const file = built(`limbeck.${target}.wasm`);
+    const bytes = await readFile(file).catch((cause) => {
+      throw new LimbeckError("NOT_BUILT", "the compiled kernels are missing; run `npm run build`", {
+        where: file.pathname,
+        cause,
+      });
+    });
+    return WebAssembly.compile(bytes);
+  },
+
+  startThread(start: ThreadStart): Promise<void> {
+    const worker = new Worker(built("thread.js"), { workerData: start, name: `limbeck ${start.ith}` });
+    return new Promise((resolve, reject) => {
+      const ended = (reason: Error) => {
+        reject(reason);
+        const shared = words(start.memory);
+        if (Atomics.load(shared, SYNC_STOP >> 2) === 0) fail(shared, start.ith, reason);
+      };
+      worker.once("message", () => {
+        worker.unref();
+        resolve();
+      });
+      worker.once("error", ended);
+      worker.once("exit", (code) => ended(new Error(`the worker ended with exit code ${code}`)));
+    });
+  },
+
+  folder: nodeFiles,
+
+  readFile(path) {
+    return readFile(path).catch((cause) => {
+      const what = cause.code === "ENOENT" ? "there is no such file" : `the file cannot be read (${cause.code})`;
+      throw new InputError(cause.code === "ENOENT" ? "FILE_NOT_FOUND" : "FILE_UNREADABLE", what, {
+        where: path,
+        cause,
+      });
+    });
+  },
+};

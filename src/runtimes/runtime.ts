@@ -1,0 +1,29 @@
+// The contract between limbeck and a JavaScript host: how it gives a compiled WASM module, threads and files. The core never asks where it is.
+
+import type { Files } from "../formats/files.ts";
+
+/** What a thread needs to know; it is sent to the thread as it is. */
+export interface ThreadStart {
+  readonly module: WebAssembly.Module;
+  readonly memory: WebAssembly.Memory;
+  /** Its number, and of how many. Number 0 is the caller of ThreadPool.run. */
+  readonly ith: number;
+  readonly nth: number;
+}
+
+export interface Runtime {
+  readonly name: string;
+  /** How many threads can run at the same time. */
+  cores(): number;
+  /** The kernels: for shared memory and threads, or for one thread. */
+  compile(target: "threads" | "single"): Promise<WebAssembly.Module>;
+  /**
+   * Starts a thread that serves the memory (`serveThread`) until its pool is disposed; settled when it serves, rejected with the reason
+   * when it cannot. A serving thread does not keep the process alive; one that ends too early is reported by `fail`.
+   */
+  startThread(start: ThreadStart): Promise<void>;
+  /** A folder by its path; whether it exists is asked later. */
+  folder(path: string): Files;
+  /** The bytes of one file; an InputError when it cannot be read. */
+  readFile(path: string): Promise<Uint8Array>;
+}
