@@ -1,4 +1,4 @@
-// Rows of length one: y = x/max(‖x‖₂, ε). dx = (dy − y·Σ dy·y)/‖x‖ where ‖x‖ ≥ ε, else dy/ε (as torch.nn.functional.normalize).
+// Rows of length one: y = x/max(‖x‖₂, ε). dx = (dy − y·Σ dy·y)/‖x‖ where ‖x‖ > ε, else dy/ε.
 // normalize      words: 5 x[R,D], 6 R, 7 D, 8 epsilon (f32)
 // normalizeGrad  words: 5 dy[R,D], 6 x[R,D], 7 R, 8 D, 9 epsilon (f32)
 
@@ -38,7 +38,7 @@ export function normalizeGrad(cmd: usize, ith: u32, nth: u32): void {
     const outRow = out + ((row * D) << 2);
     const norm = sqrt<f32>(dot(xRow, xRow, D));
     const divisor = f32x4.splat(max(norm, epsilon));
-    const inner = f32x4.splat(norm < epsilon ? 0 : dot(dyRow, xRow, D) / norm);
+    const inner = f32x4.splat(norm <= epsilon ? 0 : dot(dyRow, xRow, D) / norm);
     for (let c: u32 = 0; c < D; c += 4) {
       const p = c << 2;
       const y = f32x4.div(take(xRow + p, D - c), divisor);
