@@ -9,7 +9,7 @@ import { freshWeights, labelsOf, loadModel, type Model, withLabels } from "./mod
 import { checkNumbers, TRAINING } from "./options.ts";
 import { type FolderSource, openFolder } from "./session.ts";
 import { freshBert, layersOf, parseStudent, pruneLayers } from "./student.ts";
-import { type CommonOptions, checkOutput, readData, type TrainingRun, train } from "./train.ts";
+import { type CommonOptions, checkOutput, readData, type Setup, type TrainingRun, train } from "./train.ts";
 
 export interface DistillOptions extends CommonOptions, Partial<Hyper> {
   /** One teacher, or several for an ensemble: folders, or models in memory. */
@@ -31,6 +31,11 @@ const isModel = (source: FolderSource | Model): source is Model => typeof source
 
 export async function* distill(runtime: Runtime, options: DistillOptions): TrainingRun {
   await checkOutput(runtime, options);
+  return yield* train(runtime, await distillSetup(runtime, options), options);
+}
+
+/** Everything that the options name, loaded and checked; nothing is trained. */
+export async function distillSetup(runtime: Runtime, options: DistillOptions): Promise<Setup> {
   checkNumbers({ ...options });
   const recipe = recipeNamed(options.recipe ?? "kd");
   const teachers = await loadTeachers(runtime, options);
@@ -42,23 +47,19 @@ export async function* distill(runtime: Runtime, options: DistillOptions): Train
   const data = await readData(runtime, options, labels);
   const hyper: Hyper = { temperature: 1, alpha: 0, beta: 0, ...recipe.defaults, ...givenHyper(options, recipe) };
   const names = teachers.map(({ name }) => name);
-  return yield* train(
-    runtime,
-    {
-      command: "distill",
-      summary: `${student.name} distilled from ${names.join(", ")} by ${recipe.name} on ${data.train.file}`,
-      ...{ student, teachers, recipe, hyper, data },
-      layerMap: options.layerMap,
-      normalizePatience: options.normalizePatience ?? true,
-      argmaxTargets: argmax,
-      resolved: {
-        ...{ teacher: names, student: student.name, recipe: recipe.name, ...hyper },
-        ...{ layerMap: options.layerMap, normalizePatience: options.normalizePatience ?? true },
-        targets: options.targets ?? "labels",
-      },
+  return {
+    command: "distill",
+    summary: `${student.name} distilled from ${names.join(", ")} by ${recipe.name} on ${data.train.file}`,
+    ...{ student, teachers, recipe, hyper, data },
+    layerMap: options.layerMap,
+    normalizePatience: options.normalizePatience ?? true,
+    argmaxTargets: argmax,
+    resolved: {
+      ...{ teacher: names, student: student.name, recipe: recipe.name, ...hyper },
+      ...{ layerMap: options.layerMap, normalizePatience: options.normalizePatience ?? true },
+      targets: options.targets ?? "labels",
     },
-    options,
-  );
+  };
 }
 
 /** Numbers that the user gave; one that the recipe does not know is refused rather than ignored. */

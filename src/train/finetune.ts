@@ -6,7 +6,7 @@ import type { Runtime } from "../runtimes/runtime.ts";
 import { loadModel, type Model } from "./model.ts";
 import { TRAINING } from "./options.ts";
 import { type FolderSource, openFolder } from "./session.ts";
-import { type CommonOptions, checkOutput, readData, type TrainingRun, train } from "./train.ts";
+import { type CommonOptions, checkOutput, readData, type Setup, type TrainingRun, train } from "./train.ts";
 
 export interface FinetuneOptions extends CommonOptions {
   /** The base: a folder, or a model in memory. */
@@ -15,6 +15,11 @@ export interface FinetuneOptions extends CommonOptions {
 
 export async function* finetune(runtime: Runtime, options: FinetuneOptions): TrainingRun {
   await checkOutput(runtime, options);
+  return yield* train(runtime, await finetuneSetup(runtime, options), options);
+}
+
+/** Everything that the options name, loaded and checked; nothing is trained. */
+export async function finetuneSetup(runtime: Runtime, options: FinetuneOptions): Promise<Setup> {
   const data = await readData(runtime, options);
   const { kind, label2id, file } = data.train;
   if (kind === "classification" && !label2id)
@@ -40,20 +45,16 @@ export async function* finetune(runtime: Runtime, options: FinetuneOptions): Tra
           seed: options.seed ?? TRAINING.seed,
           allowNonfinite: options.allowNonfinite,
         });
-  return yield* train(
-    runtime,
-    {
-      command: "finetune",
-      summary: `${model.name} fine-tuned on ${file}`,
-      student: model,
-      teachers: [],
-      recipe: hard,
-      hyper: { temperature: 1, alpha: 0, beta: 0 },
-      normalizePatience: false,
-      argmaxTargets: false,
-      data,
-      resolved: { model: model.name },
-    },
-    options,
-  );
+  return {
+    command: "finetune",
+    summary: `${model.name} fine-tuned on ${file}`,
+    student: model,
+    teachers: [],
+    recipe: hard,
+    hyper: { temperature: 1, alpha: 0, beta: 0 },
+    normalizePatience: false,
+    argmaxTargets: false,
+    data,
+    resolved: { model: model.name },
+  };
 }

@@ -70,8 +70,8 @@ const BOUNDS: Bounds = {
 
 const flag = (name: string) => `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
 
-/** Refuses numbers outside what they mean, by their flag. */
-export function checkNumbers(options: Readonly<Record<string, unknown>>): void {
+/** Refuses numbers outside what they mean, by their flag or by what else the caller calls them. */
+export function checkNumbers(options: Readonly<Record<string, unknown>>, where = flag): void {
   for (const [name, [least, most, integer]] of Object.entries(BOUNDS)) {
     const value = options[name];
     if (value === undefined) continue;
@@ -79,7 +79,7 @@ export function checkNumbers(options: Readonly<Record<string, unknown>>): void {
     throw new InputError(
       "OPTION_RANGE",
       `${String(value)} is not ${integer ? "an integer" : "a number"} from ${least} to ${most}.`,
-      { where: flag(name) },
+      { where: where(name) },
     );
   }
 }

@@ -52,7 +52,11 @@ export interface LoopResult {
 }
 
 /** Indices of every effective batch of an epoch, split in micro-batches. */
-function* microBatches(count: number, { batchSize, gradientAccumulationSteps, seed }: TrainingOptions, epoch: number) {
+export function* microBatches(
+  count: number,
+  { batchSize, gradientAccumulationSteps, seed }: TrainingOptions,
+  epoch: number,
+) {
   for (const effective of batchesOf(epochOrder(count, seed, epoch), batchSize * gradientAccumulationSteps))
     yield [...batchesOf(effective, batchSize)];
 }
@@ -64,7 +68,7 @@ export function plannedSteps(count: number, options: TrainingOptions): number {
   return options.maxSteps > 0 ? (options.epochs > 0 ? Math.min(options.maxSteps, all) : options.maxSteps) : all;
 }
 
-function makeMicroBatches(
+export function makeMicroBatches(
   rows: readonly Encoded[],
   indices: readonly Uint32Array[],
   size: number,

@@ -10,6 +10,7 @@ import { classes, type Metrics } from "./metrics.ts";
 import { type Labels, labelsOf, type Model, parameterCount } from "./model.ts";
 import { checkNumbers, type DeviceOptions, TRAINING, type TrainingOptions } from "./options.ts";
 import { type Judged, judge, saveRun } from "./output.ts";
+import type { StepStructure } from "./programs.ts";
 import { type LoopResult, type TrainingEvent, trainingLoop } from "./run.ts";
 import { type DataSource, type FolderSource, maxLengthFor, openData, openDevice, openFolder } from "./session.ts";
 import { NonfiniteError, Predictor, placeWeights, readWeights } from "./trainer.ts";
@@ -98,14 +99,23 @@ export interface Setup {
   readonly resolved: Readonly<Record<string, unknown>>;
 }
 
+/** What of a setup is structure of its programs. */
+export function structureOf(setup: Setup): StepStructure {
+  return {
+    student: { owner: "student", config: setup.student.config },
+    teachers: setup.teachers.map(({ config }, i) => ({ owner: `teacher${i}`, config })),
+    recipe: setup.recipe,
+    regression: labelsOf(setup.student.config) === null,
+    layerMap: setup.layerMap,
+    normalizePatience: setup.normalizePatience,
+  };
+}
+
 export async function* train(runtime: Runtime, setup: Setup, common: CommonOptions): TrainingRun {
   const options = trainingOptions(common);
   const { student, teachers, data } = setup;
   const all = [...teachers, student];
-  const maxLength = maxLengthFor(
-    all.map(({ config }) => config),
-    common.maxLength ?? clampDefault(all),
-  );
+  const maxLength = maxLengthOf(setup, common);
   const events: TrainingEvent[] = [];
   const notes: string[] = [];
   const tell = (text: string): TrainingEvent => {
@@ -130,14 +140,7 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
           `${dataset.file}: ${set.truncated} of ${set.rows.length} texts were longer than ${maxLength} tokens and were cut`,
         );
 
-    const structure = {
-      student: { owner: "student", config: student.config },
-      teachers: teachers.map(({ config }, i) => ({ owner: `teacher${i}`, config })),
-      recipe: setup.recipe,
-      regression: labelsOf(student.config) === null,
-      layerMap: setup.layerMap,
-      normalizePatience: setup.normalizePatience,
-    };
+    const structure = structureOf(setup);
     teachers.forEach((teacher, i) => {
       placeWeights(executor, `teacher${i}`, teacher.weights);
     });
@@ -215,9 +218,11 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
   }
 }
 
-/** The default length, or what the models allow if that is less. */
-function clampDefault(models: readonly Model[]): number {
-  return Math.min(TRAINING.maxLength, ...models.map(({ config }) => config.max_position_embeddings));
+/** The length that the options name, or the default, or what the models allow if that is less. */
+export function maxLengthOf({ teachers, student }: Setup, options: Partial<TrainingOptions>): number {
+  const configs = [...teachers, student].map(({ config }) => config);
+  const least = Math.min(TRAINING.maxLength, ...configs.map((config) => config.max_position_embeddings));
+  return maxLengthFor(configs, options.maxLength ?? least);
 }
 
 async function withArgmax(predictor: Predictor, set: EncodedSet): Promise<EncodedSet> {
