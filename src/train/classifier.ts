@@ -4,7 +4,7 @@ import { makeBatch } from "../data/batch.ts";
 import type { DatasetOptions } from "../data/dataset.ts";
 import { exp } from "../math.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
-import { encode, measureLatency, predictAll, score } from "./evaluate.ts";
+import { encode, measureLatency, predictAll, score, truncationNote } from "./evaluate.ts";
 import type { Metrics } from "./metrics.ts";
 import { argmax } from "./metrics.ts";
 import { labelsOf, loadModel, type Model } from "./model.ts";
@@ -27,6 +27,8 @@ export interface Prediction {
   readonly score: number;
   /** Probability of every label. */
   readonly probabilities?: Readonly<Record<string, number>>;
+  /** The text was longer than the model reads, and was cut. */
+  readonly truncated: boolean;
 }
 
 export type TextOrPair = string | readonly [text: string, pair: string];
@@ -75,13 +77,13 @@ export class Classifier {
       rows.length === 1
         ? await this.#predictor.logits(makeBatch(rows, { size: 1 }))
         : await predictAll(this.#predictor, rows);
-    return rows.map((_, row) => {
-      if (labels === null) return { score: logits[row * C] };
+    return rows.map(({ truncated }, row) => {
+      if (labels === null) return { score: logits[row * C], truncated };
       const best = argmax(logits, row, C);
       const weights = labels.map((_, c) => exp(logits[row * C + c] - logits[row * C + best]));
       const total = weights.reduce((a, b) => a + b, 0);
       const probabilities = Object.fromEntries(labels.map((label, c) => [label, weights[c] / total]));
-      return { label: labels[best], score: 1 / total, probabilities };
+      return { label: labels[best], score: 1 / total, probabilities, truncated };
     });
   }
 
@@ -99,7 +101,7 @@ export class Classifier {
       metrics: score(logits, set, this.model.config.num_labels),
       rows: set.rows.length,
       millisecondsPerSentence: await measureLatency(this.#predictor, set.rows),
-      notes: dataset.notes,
+      notes: set.truncated === 0 ? dataset.notes : [...dataset.notes, truncationNote(dataset, set, this.#maxLength)],
     };
   }
 

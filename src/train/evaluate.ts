@@ -26,6 +26,10 @@ export function encode(dataset: Dataset, tokenizer: Tokenizer, maxLength: number
   return { rows, truncated, regression: dataset.kind === "regression" };
 }
 
+export function truncationNote({ file }: Dataset, { truncated, rows }: EncodedSet, maxLength: number): string {
+  return `${file}: ${truncated} of ${rows.length} texts were longer than ${maxLength} tokens and were cut`;
+}
+
 /** Logits of all rows, in their order. [rows, C] */
 export async function predictAll(predictor: Predictor, rows: readonly Encoded[]): Promise<Float32Array> {
   const C = predictor.placed.config.num_labels;

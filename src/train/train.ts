@@ -5,7 +5,7 @@ import { InputError } from "../errors.ts";
 import { outputExists } from "../formats/files.ts";
 import type { Hyper, Recipe } from "../recipes/recipe.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
-import { type EncodedSet, encode, measureLatency, predictAll, score } from "./evaluate.ts";
+import { type EncodedSet, encode, measureLatency, predictAll, score, truncationNote } from "./evaluate.ts";
 import { classes, type Metrics } from "./metrics.ts";
 import { type Labels, labelsOf, type Model, parameterCount } from "./model.ts";
 import { checkNumbers, type DeviceOptions, TRAINING, type TrainingOptions } from "./options.ts";
@@ -135,10 +135,7 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
       [data.train, trainSet] as const,
       ...(data.eval && evalSet ? [[data.eval, evalSet] as const] : []),
     ])
-      if (set.truncated > 0)
-        yield tell(
-          `${dataset.file}: ${set.truncated} of ${set.rows.length} texts were longer than ${maxLength} tokens and were cut`,
-        );
+      if (set.truncated > 0) yield tell(truncationNote(dataset, set, maxLength));
 
     const structure = structureOf(setup);
     teachers.forEach((teacher, i) => {
