@@ -1,13 +1,24 @@
 // A folder on disk through node:fs (Node, Deno and Bun have it). Only plain files are opened, symbolic links may not
 // lead out of the folder, files and folders appear under their name when they are whole.
 import { randomUUID } from "node:crypto";
-import { lstat, mkdir, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
+import { lstat, mkdir, open, readdir, readFile, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { InputError, LimbeckError } from "../errors.ts";
 import { checkBasename, chunksOf, type Files, outputExists } from "../formats/files.ts";
 
 export function nodeFiles(folder: string): Files {
   return folderAt(resolve(folder), folder);
+}
+
+/** A file by its path, anywhere: what the user names on the command line. */
+export async function readPath(path: string): Promise<Uint8Array> {
+  try {
+    const found = await stat(path);
+    if (!found.isFile()) throw new InputError("NOT_A_FILE", "expected a plain file.", { where: path });
+    return await readFile(path);
+  } catch (error) {
+    throw error instanceof LimbeckError ? error : explain(error, path);
+  }
 }
 
 /** `root` is where the folder lies, `folder` what messages call it. */

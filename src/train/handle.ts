@@ -1,5 +1,6 @@
 // A running training as the library shows it: `for await (const event of run)`, then `await run.result`.
 
+import { LimbeckError } from "../errors.ts";
 import type { TrainingEvent } from "./run.ts";
 import type { TrainingResult, TrainingRun } from "./train.ts";
 
@@ -11,30 +12,20 @@ export class Run implements AsyncIterable<TrainingEvent> {
     this.#generator = generator;
   }
 
-  /** The events, once. The run advances as they are taken. */
+  /** The events, once. The run advances as they are taken; a loop that is left early closes the run. */
   async *[Symbol.asyncIterator](): AsyncGenerator<TrainingEvent, void> {
-    let settle: (value: Promise<TrainingResult>) => void = () => {};
-    this.#result = new Promise<TrainingResult>((resolve) => {
-      settle = resolve;
-    });
-    // An error is thrown to the loop; whoever awaits `result` as well gets it too, and nobody is not an unhandled one.
-    this.#result.catch(() => {});
     try {
       for (;;) {
         const next = await this.#generator.next();
-        if (next.done) {
-          settle(Promise.resolve(next.value));
-          return;
+        if (!next.done) {
+          yield next.value;
+          continue;
         }
-        yield next.value;
+        this.#result = Promise.resolve(next.value);
+        return;
       }
-    } catch (error) {
-      settle(Promise.reject(error));
-      throw error;
     } finally {
-      // A loop that is left early closes the run: its executor is freed.
       await this.#generator.return(undefined as never);
-      settle(Promise.reject(new Error("the run was left before its end")));
     }
   }
 
@@ -43,7 +34,8 @@ export class Run implements AsyncIterable<TrainingEvent> {
     this.#result ??= (async () => {
       for (;;) {
         const next = await this.#generator.next();
-        if (next.done) return next.value;
+        if (next.done && next.value) return next.value;
+        if (next.done) throw new LimbeckError("RUN_LEFT", "the run failed, or its events were left before the end");
       }
     })();
     return this.#result;

@@ -1,8 +1,9 @@
-// The executors that a test body runs on. One that cannot run here appears as a skipped test under its name.
+// The executors that a test body runs on.
 
-import { existsSync } from "node:fs";
 import type { Executor } from "../../src/executors/executor.ts";
 import { ReferenceExecutor } from "../../src/executors/reference.ts";
+import { WasmExecutor } from "../../src/executors/wasm.ts";
+import { node } from "../../src/runtimes/node.ts";
 
 export interface Device {
   readonly name: string;
@@ -11,7 +12,15 @@ export interface Device {
   readonly make: () => Promise<Executor>;
 }
 
-export const reference: Device = { name: "reference", tolerance: 1e-9, make: async () => new ReferenceExecutor() };
+const wasm = (threads: number): Device => ({
+  name: `wasm, ${threads} thread${threads > 1 ? "s" : ""}`,
+  // f32 has 6e-8; sums of a few hundred terms lose less than a digit and a half.
+  tolerance: 3e-6,
+  make: () => WasmExecutor.create(node, { threads }),
+});
 
-export const devices: readonly Device[] = [reference];
-void existsSync;
+export const devices: readonly Device[] = [
+  { name: "reference", tolerance: 1e-9, make: async () => new ReferenceExecutor() },
+  wasm(1),
+  wasm(2),
+];
