@@ -49,13 +49,15 @@ export class WasmExecutor implements Executor {
     pool: Kernels,
     /** Why there are fewer threads than asked for, if so. */
     readonly note: string | undefined,
+    reserve: number,
   ) {
     this.#pool = pool;
     this.#memory = memory;
-    this.#allocator = new Allocator(memory, HEAP);
+    this.#allocator = new Allocator(memory, HEAP + reserve);
   }
 
-  static async create(runtime: Runtime, options: { threads: number }): Promise<WasmExecutor> {
+  /** `reserve` leaves the first bytes of memory unused, so that a test can see what lies above 2 GiB. */
+  static async create(runtime: Runtime, options: { threads: number; reserve?: number }): Promise<WasmExecutor> {
     const shared = typeof SharedArrayBuffer !== "undefined";
     const threads = shared ? options.threads : 1;
     const note =
@@ -64,7 +66,8 @@ export class WasmExecutor implements Executor {
         : undefined;
     const memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MAXIMUM_PAGES, shared: threads > 1 });
     const module = await runtime.compile(threads > 1 ? "threads" : "single");
-    return new WasmExecutor(memory, await ThreadPool.create(runtime, module, memory, threads), note);
+    const pool = await ThreadPool.create(runtime, module, memory, threads);
+    return new WasmExecutor(memory, pool, note, options.reserve ?? 0);
   }
 
   get threads(): number {

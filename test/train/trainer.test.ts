@@ -1,0 +1,109 @@
+// Properties of a training step: accumulation, rows that belong to no sequence, unlabelled rows, numbers that are not finite.
+
+import { describe, expect, test } from "vitest";
+import { type Encoded, makeBatch } from "../../src/data/batch.ts";
+import { bert } from "../../src/models/bert.ts";
+import { batchValues } from "../../src/models/features.ts";
+import { gradient, keep } from "../../src/ops/index.ts";
+import { ADAMW, companions } from "../../src/optim/adamw.ts";
+import { Trace } from "../../src/program/program.ts";
+import { Scope } from "../../src/program/scope.ts";
+import { recipes } from "../../src/recipes/index.ts";
+import { freshWeights } from "../../src/train/model.ts";
+import { NonfiniteError, placeWeights, readWeights, shapeOf, Trainer, writeBatch } from "../../src/train/trainer.ts";
+import { devices } from "../executors/each.ts";
+import { bytesOf, tinyBatches, tinyConfig } from "./tiny.ts";
+
+const hyper = { temperature: 1, alpha: 0, beta: 0 };
+const config = { ...tinyConfig(2), hidden_dropout_prob: 0, attention_probs_dropout_prob: 0 };
+const structure = {
+  student: { owner: "student", config },
+  teachers: [],
+  recipe: recipes.hard,
+  regression: false,
+  normalizePatience: true,
+};
+const rows: Encoded[] = [7, 1, 18, 5, 12, 3].map((n, i) => ({
+  ids: Array.from({ length: n }, (_, j) => (i * 13 + j * 5) % 50),
+  segments: new Array(n).fill(0),
+  label: i === 4 ? undefined : i % 2,
+}));
+
+for (const device of devices)
+  describe(`trainer on ${device.name}`, () => {
+    const tolerance = device.name === "reference" ? 1e-9 : 1e-4;
+    const trained = async (batches: Parameters<Trainer["step"]>[0]) => {
+      const executor = await device.make();
+      placeWeights(executor, "student", freshWeights(config, 3));
+      const trainer = new Trainer(executor, structure, { optimizer: ADAMW, seed: 1 });
+      const results = [];
+      for (let i = 0; i < 3; i++) results.push(await trainer.step(batches, 1e-3, hyper));
+      executor.dispose();
+      return results;
+    };
+
+    test("micro-batches of unequal labels equal the unsplit batch", async () => {
+      const counts = { labelledCount: 5, sequenceCount: 6 };
+      const whole = await trained([makeBatch(rows, { size: 6 })]);
+      const split = await trained([
+        makeBatch(rows.slice(0, 1), { size: 4, ...counts }),
+        makeBatch(rows.slice(1, 5), { size: 4, ...counts }),
+        makeBatch(rows.slice(5), { size: 4, ...counts }),
+      ]);
+      whole.forEach(({ loss, gradientNorm }, i) => {
+        expect(Math.abs(split[i].loss - loss) / loss).toBeLessThanOrEqual(tolerance);
+        expect(Math.abs(split[i].gradientNorm - gradientNorm) / gradientNorm).toBeLessThanOrEqual(tolerance);
+      });
+    });
+
+    test("tail rows of the bucket have zero attention scores and zero gradients", async () => {
+      const batch = makeBatch(rows, { size: 8 });
+      expect(batch.rows).toBeGreaterThan(batch.tokens);
+      const trace = new Trace();
+      const scope = new Scope(trace, "student", true);
+      const values = batchValues(trace, shapeOf(batch));
+      const features = bert(scope, config, values);
+      const { hard } = recipes.hard.terms({
+        ...{ teachers: [], student: features, batch: values, regression: false, normalizePatience: true },
+        temperature: trace.input("recipe/temperature", [1]),
+      });
+      const target = trace.state("d", features.hidden[0].shape);
+      gradient(hard, new Map([[features.hidden[0], target]]));
+      const scores = keep(features.scores[1], "scores");
+      const executor = await device.make();
+      const loaded = executor.load(trace.finish("tail"));
+      placeWeights(executor, "student", freshWeights(config, 3));
+      executor.write({ name: "dropout", shape: [2], dtype: "u32" }, Uint32Array.of(1, 1));
+      writeBatch(executor, batch);
+      executor.run(loaded);
+      const d = await executor.read(target);
+      const D = config.hidden_size;
+      expect(d.subarray(batch.tokens * D).every((x) => x === 0)).toBe(true);
+      expect(d.subarray(0, batch.tokens * D).some((x) => x !== 0)).toBe(true);
+      const width = config.num_attention_heads * batch.longest;
+      expect((await executor.read(scores)).subarray(batch.tokens * width).every((x) => x === 0)).toBe(true);
+      executor.dispose();
+    });
+
+    test("a loss that is not finite stops before the update and keeps the weights", async () => {
+      const executor = await device.make();
+      const weights = freshWeights(config, 3);
+      placeWeights(executor, "student", weights);
+      const trainer = new Trainer(executor, structure, { optimizer: ADAMW, seed: 1 });
+      const [batch] = tinyBatches(1, 6, 3);
+      await trainer.step([batch], 1e-3, hyper);
+      const before = bytesOf(await readWeights(executor, "student", config));
+      const bias = { name: "student/classifier.bias", shape: [2], dtype: "f32" } as const;
+      executor.write(bias, Float32Array.of(Number.NaN, 0));
+      await expect(trainer.step([batch], 1e-3, hyper)).rejects.toThrow(NonfiniteError);
+      executor.write(bias, (weights.get("classifier.bias") as { data: Float32Array }).data);
+      const after = await readWeights(executor, "student", config);
+      after.set("classifier.bias", { shape: [2], data: new Float32Array(2) });
+      const expected = before.replace(/^classifier\.bias .*$/m, "");
+      expect(bytesOf(after).replace(/^classifier\.bias .*$/m, "")).toBe(expected);
+      const gradients = companions("student/classifier.weight").gradient;
+      const left = await executor.read({ name: gradients, shape: [2, config.hidden_size], dtype: "f32" });
+      expect(left.every((x) => x === 0)).toBe(true);
+      executor.dispose();
+    });
+  });
