@@ -4,8 +4,8 @@ import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { SYNC_STOP } from "../../assembly/layout.ts";
-import { InputError, LimbeckError } from "../errors.ts";
-import { nodeFiles } from "./nodeFiles.ts";
+import { LimbeckError } from "../errors.ts";
+import { nodeFiles, readPath } from "./nodeFiles.ts";
 import type { Runtime, ThreadStart } from "./runtime.ts";
 import { fail, words } from "./thread.ts";
 
@@ -50,13 +50,5 @@ export const node: Runtime = {
 
   folder: nodeFiles,
 
-  readFile(path) {
-    return readFile(path).catch((cause) => {
-      const what = cause.code === "ENOENT" ? "there is no such file" : `the file cannot be read (${cause.code})`;
-      throw new InputError(cause.code === "ENOENT" ? "FILE_NOT_FOUND" : "FILE_UNREADABLE", what, {
-        where: path,
-        cause,
-      });
-    });
-  },
+  readFile: readPath,
 };
