@@ -7,6 +7,7 @@ import { type FinetuneOptions, finetune as finetuneOn } from "./train/finetune.t
 import { Run } from "./train/handle.ts";
 import type { Metrics } from "./train/metrics.ts";
 import type { Model } from "./train/model.ts";
+import { type PlanOptions, plan as planOn, type RunPlan } from "./train/plan.ts";
 import type { DataSource, FolderSource } from "./train/session.ts";
 
 export type { DatasetOptions } from "./data/dataset.ts";
@@ -19,6 +20,7 @@ export type { FinetuneOptions } from "./train/finetune.ts";
 export type { Run } from "./train/handle.ts";
 export type { Metrics } from "./train/metrics.ts";
 export type { Model } from "./train/model.ts";
+export type { PlanOptions, RunPlan } from "./train/plan.ts";
 export type { TrainingEvent } from "./train/run.ts";
 export type { DataSource, FolderSource } from "./train/session.ts";
 export type { TrainingResult } from "./train/train.ts";
@@ -32,6 +34,11 @@ export function finetune(options: FinetuneOptions): Run {
 /** Trains a small student from one or several teachers. */
 export function distill(options: DistillOptions): Run {
   return new Run(distillOn(node, options));
+}
+
+/** What a run would take: nothing is trained but a few steps that are measured. */
+export function plan(options: PlanOptions): Promise<RunPlan> {
+  return planOn(node, options);
 }
 
 /** Opens a model folder for use. */

@@ -1,0 +1,250 @@
+// The options of the commands: one table says each flag, its help, and what its value may be. Flags stand over `--config
+// run.json`, whose keys are the flags' names (learning-rate, learning_rate and learningRate are one), and that over the
+// library's defaults. Ranges are the library's to check; here a value must have the right type.
+
+import { readFile } from "node:fs/promises";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import * as v from "valibot";
+import { FORMATS } from "../data/table.ts";
+import { InputError } from "../errors.ts";
+import { decodeUtf8, quote } from "../formats/files.ts";
+import { isObject, parseJson } from "../formats/json.ts";
+import { checkNumbers, TRAINING } from "../train/options.ts";
+
+/** What a value may be: `schema` for a configuration file, `read` for the text of a flag. */
+interface Kind {
+  readonly schema: v.GenericSchema<unknown>;
+  readonly read?: (text: string) => unknown;
+}
+
+const expected = (what: string) => (issue: { input: unknown }) => `expected ${what}, found ${quote(issue.input)}`;
+const rule = (what: string, holds: (x: unknown) => boolean) => v.custom<unknown>(holds, expected(what));
+const isText = (x: unknown) => typeof x === "string" && x !== "";
+const isIndex = (x: unknown) => Number.isSafeInteger(x) && (x as number) >= 0;
+const asNumber = (text: string) => (text.trim() === "" ? Number.NaN : Number(text));
+
+const text: Kind = { schema: rule("a text", isText) };
+const number: Kind = { schema: rule("a number", (x) => Number.isFinite(x)), read: asNumber };
+const yes: Kind = { schema: rule("true or false", (x) => typeof x === "boolean") };
+const column: Kind = { schema: rule("a column's name, or its number from 0", (x) => isText(x) || isIndex(x)) };
+const texts: Kind = {
+  schema: rule("a text, or a list of texts", (x) => isText(x) || (Array.isArray(x) && x.length > 0 && x.every(isText))),
+  read: (given) => (given.includes(",") ? given.split(",").map((part) => part.trim()) : given),
+};
+const layers: Kind = {
+  schema: rule("layer numbers such as 2,4", (x) => Array.isArray(x) && x.length > 0 && x.every(isIndex)),
+  read: (given) => given.split(",").map(asNumber),
+};
+const oneOf = (...values: readonly string[]): Kind => ({
+  schema: rule(`one of ${values.join(", ")}`, (x) => values.includes(x as string)),
+});
+
+type Entry = readonly [flags: string, help: string, kind: Kind];
+
+const trained = (name: keyof typeof TRAINING, flag: string, help: string): Entry => [
+  `--${flag} <n>`,
+  `${help} (default: ${TRAINING[name]})`,
+  number,
+];
+
+/** Groups of flags, as the help shows them. */
+const GROUPS = {
+  data: {
+    title: "Data:",
+    entries: [
+      ["--format <name>", `${FORMATS.join(", ")} (default: by the file's name)`, oneOf(...FORMATS)],
+      ["--encoding <name>", "of the data files (default: utf-8)", text],
+      ["--no-header", "the first row is data", yes],
+      ["--text-column <name>", "name, or number from 0, of the column with the text", column],
+      ["--pair-column <name>", "of the second text", column],
+      ["--label-column <name>", "of the label", column],
+      [
+        "--task <name>",
+        "classification or regression (default: as the labels are)",
+        oneOf("classification", "regression"),
+      ],
+      ["--skip-bad <n>", "malformed rows that may be left out (default: 0)", number],
+    ],
+  },
+  output: {
+    title: "Output:",
+    entries: [
+      ["--out <folder>", "where the model goes", text],
+      ["--overwrite", "replace the model in that folder", yes],
+    ],
+  },
+  training: {
+    title: "Training:",
+    entries: [
+      trained("epochs", "epochs", "passes over the training rows"),
+      ["--max-steps <n>", "updates at most (default: as the epochs say)", number],
+      trained("batchSize", "batch-size", "sequences in a batch"),
+      trained("learningRate", "learning-rate", "largest learning rate"),
+      trained("weightDecay", "weight-decay", "of AdamW"),
+      trained("warmupRatio", "warmup-ratio", "share of the updates in which the learning rate rises"),
+      trained("maxGradNorm", "max-grad-norm", "gradients are clipped to this norm; 0: never"),
+      trained("gradientAccumulationSteps", "gradient-accumulation-steps", "batches in an update"),
+      trained("seed", "seed", "of everything random"),
+      ["--eval-steps <n>", "updates between evaluations (default: one per epoch)", number],
+      trained("loggingSteps", "logging-steps", "updates between reports"),
+    ],
+  },
+  length: {
+    title: "Text:",
+    entries: [["--max-length <n>", "tokens of a text; the rest is cut (default: 128)", number]],
+  },
+  distillation: {
+    title: "Distillation:",
+    entries: [
+      ["--recipe <name>", "kd, pkd-skip, pkd-last, or hard: labels alone (default: kd)", text],
+      ["--init-from <folder>", "where layers:… takes its layers, instead of the teacher", text],
+      ["--temperature <t>", "of the soft labels", number],
+      ["--alpha <a>", "share of the soft term, 0 to 1", number],
+      ["--beta <b>", "weight of the patience term (pkd)", number],
+      ["--layer-map <list>", "teacher layers from 1, one per student layer but the last: 2,4 (pkd)", layers],
+      ["--no-normalize", "compare hidden states as they are, not on the unit sphere (pkd)", yes],
+      ["--targets <name>", "labels, or argmax: the teacher's class is the label", oneOf("labels", "argmax")],
+    ],
+  },
+  device: {
+    title: "Device:",
+    entries: [
+      ["--device <name>", "auto, wasm or reference (default: auto)", oneOf("auto", "wasm", "reference")],
+      ["--threads <n>", "default: the cores of this machine, at most 8", number],
+      ["--numerics <name>", "strict or fast (default: strict)", oneOf("strict", "fast")],
+      ["--allow-nonfinite", "load weights that hold NaN or infinity", yes],
+    ],
+  },
+} satisfies Readonly<Record<string, { title: string; entries: readonly Entry[] }>>;
+
+export type Group = keyof typeof GROUPS;
+
+/** Model, data and the like: their help differs from command to command. */
+export const OWN = {
+  model: (help: string): Entry => ["--model <folder>", help, text],
+  teacher: (help: string): Entry => ["--teacher <folders>", help, texts],
+  student: ["--student <what>", "layers:K, layers:0,2,4, bert:LxD[xHxF], a folder or a config.json", text],
+  train: ["--train <file>", "training rows: .tsv, .csv or .jsonl", text],
+  eval: ["--eval <file>", "rows to evaluate on", text],
+  data: ["--data <file>", "rows to evaluate on: .tsv, .csv or .jsonl", text],
+} as const;
+
+const kinds = new WeakMap<Option, Kind>();
+
+function optionOf([flags, help, kind]: Entry, title?: string): Option {
+  const option = new Option(flags, help);
+  if (title) option.helpGroup(title);
+  // A switch has no text to read.
+  if (option.required)
+    option.argParser((given: string) => {
+      const value = kind.read ? kind.read(given) : given;
+      const { success, issues } = v.safeParse(kind.schema, value);
+      if (success) return value;
+      throw new InvalidArgumentError(
+        Number.isNaN(value) ? expectedOf(issues?.[0].message, given) : String(issues?.[0].message),
+      );
+    });
+  kinds.set(option, kind);
+  return option;
+}
+
+/** "expected a number, found null" → what was written. */
+const expectedOf = (message: string | undefined, given: string) =>
+  String(message).replace(/found .*$/, `found ${quote(given)}`);
+
+/** A command with its own options, then groups of shared ones. Neither --config nor --json can stand in a configuration. */
+export function addOptions(command: Command, own: readonly Entry[], groups: readonly Group[]): Command {
+  for (const entry of own) command.addOption(optionOf(entry));
+  command.addOption(new Option("--config <file>", "options as JSON; flags stand over them"));
+  command.addOption(new Option("--json", "one JSON object per line on stdout; words for people on stderr"));
+  for (const name of groups) {
+    const { title, entries } = GROUPS[name];
+    for (const entry of entries) command.addOption(optionOf(entry, title));
+  }
+  return command;
+}
+
+/** Resolved options by their camelCase names. */
+export type Resolved = Readonly<Record<string, unknown>>;
+
+/** The flags that were given, over the configuration file if one is named. `needed` must come from either. */
+export async function resolveOptions(command: Command, needed: readonly string[]): Promise<Resolved> {
+  const flags = command.opts();
+  const given = Object.fromEntries(
+    Object.entries(flags).filter(([name]) => command.getOptionValueSource(name) === "cli"),
+  );
+  const resolved: Record<string, unknown> = {
+    ...(given.config === undefined ? {} : await readConfig(command, String(given.config))),
+    ...given,
+  };
+  const missing = needed.filter((name) => resolved[name] === undefined).map(flagOf);
+  if (missing.length > 0)
+    throw new InputError(
+      "OPTION_MISSING",
+      `${missing.join(" and ")} ${missing.length > 1 ? "are" : "is"} needed; see limbeck ${command.name()} --help.`,
+    );
+  return resolved;
+}
+
+const camel = (name: string) => name.replace(/[-_]+([a-zA-Z0-9])/g, (_, letter: string) => letter.toUpperCase());
+const flagOf = (name: string) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
+async function readConfig(command: Command, file: string): Promise<Record<string, unknown>> {
+  const bytes = await readFile(file).catch((cause: NodeJS.ErrnoException) => {
+    const problem = cause.code === "ENOENT" ? "there is no such file." : `the file cannot be read (${cause.code}).`;
+    throw new InputError("CONFIG_UNREADABLE", problem, { where: file, cause });
+  });
+  const json = parseJson(decodeUtf8(bytes, file, "NOT_UTF8"), { where: file });
+  if (!isObject(json)) throw new InputError("CONFIG", "expected a JSON object of options.", { where: file });
+
+  const known = new Map(command.options.filter((o) => kinds.has(o)).map((o) => [o.attributeName(), kinds.get(o)!]));
+  const config: Record<string, unknown> = {};
+  const written = new Map<string, string>();
+  for (const [key, value] of Object.entries(json)) {
+    const name = camel(key);
+    const where = `${file}: ${key}`;
+    const kind = known.get(name);
+    if (!kind) throw new InputError("CONFIG_KEY", unknownKey(command, name, [...known.keys()]), { where });
+    if (written.has(name))
+      throw new InputError("CONFIG_KEY", `the same option stands there as "${written.get(name)}".`, { where });
+    written.set(name, key);
+    const { success, issues } = v.safeParse(kind.schema, value);
+    if (!success) throw new InputError("CONFIG_VALUE", `${issues[0].message}.`, { where });
+    config[name] = value;
+  }
+  checkNumbers(config, (name) => `${file}: ${written.get(name)}`);
+  return config;
+}
+
+function unknownKey(command: Command, name: string, known: readonly string[]): string {
+  const near = known.filter((other) => distance(other.toLowerCase(), name.toLowerCase()) <= 2);
+  const advice = near.length > 0 ? `did you mean ${near.join(" or ")}?` : `known: ${known.join(", ")}.`;
+  return `limbeck ${command.name()} has no such option; ${advice}`;
+}
+
+/** Levenshtein's: letters to insert, drop or replace. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++)
+      next.push(Math.min(row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)));
+    row = next;
+  }
+  return row[b.length];
+}
+
+/** How the data files are read, as the library wants it. */
+export function dataOptions(o: Resolved): Record<string, unknown> {
+  const { skipBad, encoding, format, header, textColumn, pairColumn, labelColumn, task } = o;
+  return {
+    skipBad,
+    encoding,
+    format,
+    header: header === false ? false : undefined,
+    textColumn,
+    pairColumn,
+    labelColumn,
+    task,
+  };
+}

@@ -1,0 +1,213 @@
+// What a run would take, without training: parameters, operations, memory, steps, and the time from a few measured steps.
+//   FLOPs of a forward pass   2·W per token (W: weights of the products in the layers; embeddings are looked up)
+//                             + 4·L·D·n for a sequence of n tokens attending to n, per token (scores and mix)
+//                             + 2·(D² + D·C) per sequence (pooler and classifier)
+//   FLOPs of training         3 × forward of the student (forward, gradients of inputs, gradients of weights) + forward of each teacher
+//   memory                    weights, gradients and both moments of the student, weights of the teachers, inputs, and
+//                             the slots of temporaries (program/plan.ts) for the largest batch of the run
+// (Kaplan et al. 2020, arXiv:2001.08361, section 2.1, counts in this way.)
+
+import type { Batch } from "../data/batch.ts";
+import { InputError } from "../errors.ts";
+import type { BertConfig } from "../formats/config.ts";
+import type { BatchShape } from "../models/features.ts";
+import { ADAMW } from "../optim/adamw.ts";
+import { plan as planSlots } from "../program/plan.ts";
+import { sizeOf, type Value } from "../program/value.ts";
+import type { Runtime } from "../runtimes/runtime.ts";
+import { type DistillOptions, distillSetup } from "./distill.ts";
+import { type EncodedSet, encode, truncationNote } from "./evaluate.ts";
+import { type FinetuneOptions, finetuneSetup } from "./finetune.ts";
+import { parameterCount } from "./model.ts";
+import type { TrainingOptions } from "./options.ts";
+import { type StepStructure, stepPrograms, updateProgram } from "./programs.ts";
+import { makeMicroBatches, microBatches, plannedSteps } from "./run.ts";
+import { openDevice } from "./session.ts";
+import { maxLengthOf, type Setup, structureOf, trainingOptions } from "./train.ts";
+import { placeWeights, shapeOf, Trainer } from "./trainer.ts";
+
+/** The probe ends after this many measured steps, or this many seconds. */
+const PROBE_STEPS = 8;
+const PROBE_SECONDS = 8;
+
+export interface PlannedModel {
+  readonly role: "teacher" | "student" | "model";
+  readonly name: string;
+  readonly parameters: number;
+  /** Of model.safetensors, nearly. */
+  readonly bytes: number;
+  /** Forward pass, averaged over the tokens of the data. */
+  readonly flopsPerToken: number;
+}
+
+export interface RunPlan {
+  readonly models: readonly PlannedModel[];
+  readonly rows: number;
+  /** Real tokens of one epoch, and of the run. */
+  readonly tokensPerEpoch: number;
+  readonly tokens: number;
+  readonly steps: number;
+  readonly flopsPerStep: number;
+  readonly memory: {
+    /** Weights, gradients and moments of the student. */
+    readonly student: number;
+    readonly teachers: number;
+    /** Batches, and what the teachers hand to the student. */
+    readonly inputs: number;
+    readonly temporaries: number;
+    readonly total: number;
+  };
+  readonly largestBatch: BatchShape;
+  readonly probe: {
+    readonly steps: number;
+    readonly secondsPerStep: number;
+    readonly tokensPerSecond: number;
+    readonly flopsPerSecond: number;
+    /** What the device had allocated after it. */
+    readonly memoryBytes: number;
+  };
+  /** Of the training steps; evaluations come on top. */
+  readonly estimatedSeconds: number;
+  readonly device: string;
+  readonly notes: readonly string[];
+}
+
+export type PlanOptions = DistillOptions | FinetuneOptions;
+
+export async function plan(runtime: Runtime, options: PlanOptions): Promise<RunPlan> {
+  const setup =
+    "teacher" in options
+      ? await distillSetup(runtime, options)
+      : await finetuneSetup(runtime, options as FinetuneOptions);
+  const training = trainingOptions(options);
+  const maxLength = maxLengthOf(setup, options);
+  const set = encode(setup.data.train, setup.student.tokenizer, maxLength);
+  const structure = structureOf(setup);
+  const lengths = set.rows.map(({ ids }) => ids.length);
+  const tokensPerEpoch = sum(lengths);
+  const steps = plannedSteps(set.rows.length, training);
+
+  const models = [...setup.teachers, setup.student].map((model): PlannedModel => {
+    const teacher = setup.teachers.includes(model);
+    const parameters = parameterCount(model.config);
+    return {
+      role: teacher ? "teacher" : setup.command === "distill" ? "student" : "model",
+      name: model.name,
+      parameters,
+      bytes: 4 * parameters,
+      flopsPerToken: forwardFlops(model.config, lengths) / tokensPerEpoch,
+    };
+  });
+  const flopsPerTrainedToken = sum(models.map((m) => (m.role === "teacher" ? 1 : 3) * m.flopsPerToken));
+
+  if (steps === 0) throw new InputError("NO_STEPS", "0 epochs are 0 steps: nothing to plan.", { where: "--epochs" });
+  const { tokens, shapes, first } = tally(set, training, steps, structure.regression);
+  // Either the longest text or the most tokens may need the largest temporaries.
+  const largest = [(s: BatchShape) => s.rows * s.longest, (s: BatchShape) => s.rows]
+    .map((size) => shapes.reduce((a, b) => (size(a) >= size(b) ? a : b)))
+    .map((shape) => ({ shape, memory: memoryOf(structure, shape) }))
+    .reduce((a, b) => (a.memory.total >= b.memory.total ? a : b));
+
+  const device = await openDevice(runtime, options);
+  try {
+    const all = [...setup.teachers, setup.student];
+    all.forEach(({ weights }, i) => {
+      placeWeights(device.executor, i < setup.teachers.length ? structure.teachers[i].owner : "student", weights);
+    });
+    const trainer = new Trainer(device.executor, structure, {
+      optimizer: { ...ADAMW, weightDecay: training.weightDecay, maxNorm: training.maxGradNorm },
+      seed: training.seed,
+    });
+    trainer.prepare(largest.shape);
+    const measured = await probe(trainer, first, setup, training);
+    const notes = [...all.flatMap((model) => model.notes), ...setup.data.notes];
+    if (set.truncated > 0) notes.push(truncationNote(setup.data.train, set, maxLength));
+    return {
+      ...{ models, rows: set.rows.length, tokensPerEpoch, tokens, steps, notes, device: device.choice },
+      flopsPerStep: (flopsPerTrainedToken * tokens) / steps,
+      memory: largest.memory,
+      largestBatch: largest.shape,
+      probe: {
+        ...measured,
+        flopsPerSecond: measured.tokensPerSecond * flopsPerTrainedToken,
+        memoryBytes: device.executor.memory().bytes,
+      },
+      estimatedSeconds: tokens / measured.tokensPerSecond,
+    };
+  } finally {
+    device.executor.dispose();
+  }
+}
+
+/** Of all sequences together. */
+function forwardFlops(config: BertConfig, lengths: readonly number[]): number {
+  const { hidden_size: D, intermediate_size: F, num_hidden_layers: L, num_labels: C } = config;
+  const perToken = 2 * L * (4 * D * D + 2 * D * F);
+  return sum(lengths.map((n) => perToken * n + 4 * L * D * n * n + 2 * (D * D + D * C)));
+}
+
+interface Tally {
+  tokens: number;
+  /** Every shape once. */
+  shapes: BatchShape[];
+  /** Micro-batches of the first steps, for the probe. */
+  first: Batch[][];
+}
+
+/** Goes through the batches of the run as the training loop will. */
+function tally(set: EncodedSet, options: TrainingOptions, steps: number, regression: boolean): Tally {
+  const shapes = new Map<string, BatchShape>();
+  const result: Tally = { tokens: 0, shapes: [], first: [] };
+  for (let epoch = 0, step = 0; step < steps; epoch++)
+    for (const indices of microBatches(set.rows.length, options, epoch)) {
+      if (step++ === steps) break;
+      const batches = makeMicroBatches(set.rows, indices, options.batchSize, regression);
+      if (result.first.length <= PROBE_STEPS) result.first.push(batches);
+      for (const batch of batches) {
+        result.tokens += batch.tokens;
+        shapes.set(JSON.stringify(shapeOf(batch)), shapeOf(batch));
+      }
+    }
+  return { ...result, shapes: [...shapes.values()] };
+}
+
+function memoryOf(structure: StepStructure, shape: BatchShape): RunPlan["memory"] {
+  const { teachers, gradient } = stepPrograms(structure, shape);
+  const programs = [...teachers, gradient, updateProgram(structure.student)];
+  const persistent = new Map(
+    programs
+      .flatMap(({ values }) => values)
+      .filter(({ storage }) => storage === "input" || storage === "state")
+      .map((value) => [value.name, value]),
+  );
+  const bytesOf = (holds: (value: Value) => boolean) =>
+    sum([...persistent.values()].filter(holds).map((value) => 4 * sizeOf(value)));
+  const isTeacher = ({ name, storage }: Value) =>
+    storage === "state" && structure.teachers.some(({ owner }) => name.startsWith(`${owner}/`));
+  const parts = {
+    student: bytesOf((value) => value.storage === "state" && !isTeacher(value)),
+    teachers: bytesOf(isTeacher),
+    inputs: bytesOf((value) => value.storage === "input"),
+    temporaries: Math.max(...programs.map((program) => sum(planSlots(program).slots))),
+  };
+  return { ...parts, total: sum(Object.values(parts)) };
+}
+
+/** A few real steps; the first, which warms caches and compilers, does not count. */
+async function probe(trainer: Trainer, first: readonly Batch[][], setup: Setup, options: TrainingOptions) {
+  let [steps, tokens, seconds] = [0, 0, 0];
+  await trainer.step(first[0], options.learningRate, setup.hyper);
+  while (steps < PROBE_STEPS && seconds < PROBE_SECONDS) {
+    const batches = first[(steps + 1) % first.length];
+    const began = performance.now();
+    await trainer.step(batches, options.learningRate, setup.hyper);
+    seconds += (performance.now() - began) / 1000;
+    tokens += sum(batches.map((batch) => batch.tokens));
+    steps++;
+  }
+  return { steps, secondsPerStep: seconds / steps, tokensPerSecond: tokens / seconds };
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((a, b) => a + b, 0);
+}
