@@ -1,0 +1,43 @@
+// Runs a benchmark: bundles bench/NAME.ts (it may reach into src/) to dist/bench/ and starts it under Node.
+//   npm run bench -- NAME [its options]
+
+import { spawn } from "node:child_process";
+import { cp, mkdir, readdir } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const here = fileURLToPath(new URL(".", import.meta.url));
+const root = fileURLToPath(new URL("..", import.meta.url));
+const [name, ...options] = process.argv.slice(2);
+const names = (await readdir(here)).filter((file) => file.endsWith(".ts")).map((file) => file.slice(0, -3));
+if (!names.includes(name)) {
+  console.error(`usage: npm run bench -- ${names.filter((n) => n !== "common").join("|")} [options]`);
+  process.exit(2);
+}
+
+// The kernels and the thread are looked for beside the bundle.
+const out = `${root}dist/bench`;
+await mkdir(out, { recursive: true });
+for (const file of ["limbeck.threads.wasm", "limbeck.single.wasm", "thread.js"])
+  await cp(`${root}dist/${file}`, `${out}/${file}`).catch(() => {
+    console.error(`dist/${file} is missing: run \`npm run build\` first.`);
+    process.exit(2);
+  });
+await build({
+  absWorkingDir: root,
+  entryPoints: [`bench/${name}.ts`],
+  outfile: `dist/bench/${name}.js`,
+  bundle: true,
+  format: "esm",
+  platform: "node",
+  target: "es2022",
+  sourcemap: "inline",
+  logLevel: "warning",
+  external: ["@tensorflow/*", "assemblyscript/*"],
+});
+const child = spawn(process.execPath, ["--expose-gc", "--enable-source-maps", `${out}/${name}.js`, ...options], {
+  stdio: "inherit",
+});
+child.once("exit", (code, signal) => {
+  process.exitCode = signal ? 1 : (code ?? 1);
+});
