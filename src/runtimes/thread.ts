@@ -21,8 +21,8 @@ export interface Kernel {
 // A waiting thread looks up at least this often. One that was killed cannot say so: no kernel's share takes LIMIT looks.
 const LOOK_MS = 1000;
 const LIMIT = 120;
-// About as long as putting a thread to sleep and waking it takes.
-const SPINS = 20000;
+// Looks before a thread falls asleep: as in assembly/thread.ts.
+const SPINS = 3000;
 
 /** The words of the threads. A view, made anew for each use: memory that is not shared loses its views when it grows. */
 export function words(memory: WebAssembly.Memory): Int32Array {
