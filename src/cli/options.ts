@@ -13,31 +13,34 @@ import { checkNumbers, TRAINING } from "../train/options.ts";
 
 /** What a value may be: `schema` for a configuration file, `read` for the text of a flag. */
 interface Kind {
+  readonly expected: string;
   readonly schema: v.GenericSchema<unknown>;
   readonly read?: (text: string) => unknown;
 }
 
-const expected = (what: string) => (issue: { input: unknown }) => `expected ${what}, found ${quote(issue.input)}`;
-const rule = (what: string, holds: (x: unknown) => boolean) => v.custom<unknown>(holds, expected(what));
+function kind(expected: string, holds: (x: unknown) => boolean, read?: (text: string) => unknown): Kind {
+  return { expected, schema: v.custom(holds, ({ input }) => mismatch(expected, input)), read };
+}
+
+const mismatch = (expected: string, found: unknown) => `expected ${expected}, found ${quote(found)}`;
 const isText = (x: unknown) => typeof x === "string" && x !== "";
 const isIndex = (x: unknown) => Number.isSafeInteger(x) && (x as number) >= 0;
+const isList = (x: unknown, holds: (x: unknown) => boolean) => Array.isArray(x) && x.length > 0 && x.every(holds);
 const asNumber = (text: string) => (text.trim() === "" ? Number.NaN : Number(text));
+const parts = (text: string) => text.split(",").map((part) => part.trim());
 
-const text: Kind = { schema: rule("a text", isText) };
-const number: Kind = { schema: rule("a number", (x) => Number.isFinite(x)), read: asNumber };
-const yes: Kind = { schema: rule("true or false", (x) => typeof x === "boolean") };
-const column: Kind = { schema: rule("a column's name, or its number from 0", (x) => isText(x) || isIndex(x)) };
-const texts: Kind = {
-  schema: rule("a text, or a list of texts", (x) => isText(x) || (Array.isArray(x) && x.length > 0 && x.every(isText))),
-  read: (given) => (given.includes(",") ? given.split(",").map((part) => part.trim()) : given),
-};
-const layers: Kind = {
-  schema: rule("layer numbers such as 2,4", (x) => Array.isArray(x) && x.length > 0 && x.every(isIndex)),
-  read: (given) => given.split(",").map(asNumber),
-};
-const oneOf = (...values: readonly string[]): Kind => ({
-  schema: rule(`one of ${values.join(", ")}`, (x) => values.includes(x as string)),
-});
+const text = kind("a text", isText);
+const number = kind("a number", Number.isFinite, asNumber);
+const yes = kind("true or false", (x) => typeof x === "boolean");
+const column = kind("a column's name, or its number from 0", (x) => isText(x) || isIndex(x));
+const texts = kind("a text, or a list of texts", (x) => isText(x) || isList(x, isText), parts);
+const layers = kind(
+  "layer numbers such as 2,4",
+  (x) => isList(x, isIndex),
+  (given) => parts(given).map(asNumber),
+);
+const oneOf = (...values: readonly string[]) =>
+  kind(`one of ${values.join(", ")}`, (x) => values.includes(x as string));
 
 type Entry = readonly [flags: string, help: string, kind: Kind];
 
@@ -91,7 +94,13 @@ const GROUPS = {
   },
   length: {
     title: "Text:",
-    entries: [["--max-length <n>", "tokens of a text; the rest is cut (default: 128)", number]],
+    entries: [
+      [
+        "--max-length <n>",
+        "tokens of a text; the rest is cut (default: what the model reads, in training at most 128)",
+        number,
+      ],
+    ],
   },
   distillation: {
     title: "Distillation:",
@@ -129,37 +138,33 @@ export const OWN = {
   data: ["--data <file>", "rows to evaluate on: .tsv, .csv or .jsonl", text],
 } as const;
 
-const kinds = new WeakMap<Option, Kind>();
+class TypedOption extends Option {
+  constructor(
+    [flags, help, valueKind]: Entry,
+    title?: string,
+    readonly kind: Kind = valueKind,
+  ) {
+    super(flags, help);
+    if (title) this.helpGroup(title);
+    // A switch has no text to read.
+    if (this.required) this.argParser((given: string) => this.#read(given));
+  }
 
-function optionOf([flags, help, kind]: Entry, title?: string): Option {
-  const option = new Option(flags, help);
-  if (title) option.helpGroup(title);
-  // A switch has no text to read.
-  if (option.required)
-    option.argParser((given: string) => {
-      const value = kind.read ? kind.read(given) : given;
-      const { success, issues } = v.safeParse(kind.schema, value);
-      if (success) return value;
-      throw new InvalidArgumentError(
-        Number.isNaN(value) ? expectedOf(issues?.[0].message, given) : String(issues?.[0].message),
-      );
-    });
-  kinds.set(option, kind);
-  return option;
+  #read(given: string): unknown {
+    const value = this.kind.read ? this.kind.read(given) : given;
+    if (v.is(this.kind.schema, value)) return value;
+    throw new InvalidArgumentError(mismatch(this.kind.expected, given));
+  }
 }
-
-/** "expected a number, found null" → what was written. */
-const expectedOf = (message: string | undefined, given: string) =>
-  String(message).replace(/found .*$/, `found ${quote(given)}`);
 
 /** A command with its own options, then groups of shared ones. Neither --config nor --json can stand in a configuration. */
 export function addOptions(command: Command, own: readonly Entry[], groups: readonly Group[]): Command {
-  for (const entry of own) command.addOption(optionOf(entry));
+  for (const entry of own) command.addOption(new TypedOption(entry));
   command.addOption(new Option("--config <file>", "options as JSON; flags stand over them"));
   command.addOption(new Option("--json", "one JSON object per line on stdout; words for people on stderr"));
   for (const name of groups) {
     const { title, entries } = GROUPS[name];
-    for (const entry of entries) command.addOption(optionOf(entry, title));
+    for (const entry of entries) command.addOption(new TypedOption(entry, title));
   }
   return command;
 }
@@ -197,18 +202,19 @@ async function readConfig(command: Command, file: string): Promise<Record<string
   const json = parseJson(decodeUtf8(bytes, file, "NOT_UTF8"), { where: file });
   if (!isObject(json)) throw new InputError("CONFIG", "expected a JSON object of options.", { where: file });
 
-  const known = new Map(command.options.filter((o) => kinds.has(o)).map((o) => [o.attributeName(), kinds.get(o)!]));
+  const typed = command.options.filter((option) => option instanceof TypedOption);
+  const known = new Map(typed.map((option) => [option.attributeName(), option.kind]));
   const config: Record<string, unknown> = {};
   const written = new Map<string, string>();
   for (const [key, value] of Object.entries(json)) {
     const name = camel(key);
     const where = `${file}: ${key}`;
-    const kind = known.get(name);
-    if (!kind) throw new InputError("CONFIG_KEY", unknownKey(command, name, [...known.keys()]), { where });
+    const kindOf = known.get(name);
+    if (!kindOf) throw new InputError("CONFIG_KEY", unknownKey(command, name, [...known.keys()]), { where });
     if (written.has(name))
       throw new InputError("CONFIG_KEY", `the same option stands there as "${written.get(name)}".`, { where });
     written.set(name, key);
-    const { success, issues } = v.safeParse(kind.schema, value);
+    const { success, issues } = v.safeParse(kindOf.schema, value);
     if (!success) throw new InputError("CONFIG_VALUE", `${issues[0].message}.`, { where });
     config[name] = value;
   }

@@ -85,6 +85,7 @@ function flops(n: number): string {
       [1e12, "T"],
       [1e9, "G"],
       [1e6, "M"],
+      [1e3, "k"],
       [1, ""],
     ] as const
   ).find(([least]) => n >= least) ?? [1, ""];

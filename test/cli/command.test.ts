@@ -1,0 +1,236 @@
+// The built command as its users meet it: child processes, exit codes, streams and files.
+
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { makeTiny, type Tiny } from "./tiny.ts";
+
+const command = new URL("../../dist/cli.js", import.meta.url).pathname;
+let tiny: Tiny;
+
+beforeAll(async () => {
+  if (!existsSync(command)) throw new Error("dist/cli.js is missing: run `npm run build`");
+  tiny = await makeTiny();
+});
+afterAll(() => tiny?.remove());
+
+interface Ended {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+function start(args: readonly string[]): { child: ChildProcessWithoutNullStreams; ended: Promise<Ended> } {
+  const child = spawn(process.execPath, [command, ...args], { cwd: tiny.folder });
+  const read = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const)
+    child[name].setEncoding("utf8").on("data", (text: string) => {
+      read[name] += text;
+    });
+  return { child, ended: new Promise((resolve) => child.on("close", (code) => resolve({ code, ...read }))) };
+}
+
+function limbeck(args: string, input = ""): Promise<Ended> {
+  const { child, ended } = start(args.split(" "));
+  child.stdin.end(input);
+  return ended;
+}
+
+const read = (name: string) => readFile(join(tiny.folder, name), "utf8");
+const file = (name: string, text: string) => writeFile(join(tiny.folder, name), text);
+const lines = (text: string) => text.trim().split("\n");
+const objects = (text: string) => lines(text).map((line) => JSON.parse(line));
+const SMALL = "--train train.tsv --threads 1 --max-steps 3 --batch-size 8";
+
+describe("usage", () => {
+  test.each([
+    ["", "Usage: limbeck"],
+    ["distil", "unknown command 'distil'\n(Did you mean distill?)"],
+    ["finetune --epoch 3", "unknown option '--epoch'\n(Did you mean --epochs?)"],
+    ["finetune --epochs many", `argument 'many' is invalid. expected a number, found "many"`],
+    ["distill --layer-map 2,x", `expected layer numbers such as 2,4, found "2,x"`],
+    ["evaluate --device gpu", `expected one of auto, wasm, reference, found "gpu"`],
+    ["finetune --train train.tsv", "--model and --out are needed"],
+    ["plan --train train.tsv", "say --teacher and --student for a distillation, or --model for a fine-tuning"],
+    [`finetune --model base --out x ${SMALL} --warmup-ratio 2`, "--warmup-ratio: 2 is not a number from 0 to 1."],
+    ["predict --model nowhere text", "nowhere: there is no such folder"],
+    ["predict --model base text", "this model has no classifier yet"],
+  ])("limbeck %s: exit 2 and one message", async (args, message) => {
+    const { code, stdout, stderr } = await (args === "" ? start([]).ended : limbeck(args));
+    expect(code).toBe(2);
+    expect(stdout).toBe("");
+    expect(stderr).toContain(message);
+    expect(stderr).not.toMatch(/^\s+at /m);
+  });
+
+  test("help and version go to stdout and succeed", async () => {
+    const help = await limbeck("--help");
+    expect(help.code).toBe(0);
+    for (const name of ["finetune", "distill", "evaluate", "predict", "plan"]) expect(help.stdout).toContain(name);
+    const distill = await limbeck("distill --help");
+    for (const flag of ["--layer-map", "--no-normalize", "--gradient-accumulation-steps", "--skip-bad", "--config"])
+      expect(distill.stdout).toContain(flag);
+    expect((await limbeck("--version")).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});
+
+describe("finetune, distill, evaluate, predict", () => {
+  test("finetune: machine lines on stdout, words on stderr, a folder", async () => {
+    const { code, stdout, stderr } = await limbeck(
+      `finetune --model base --eval dev.tsv --out teacher --json ${SMALL}`,
+    );
+    expect(code, stderr).toBe(0);
+    const events = objects(stdout);
+    expect(events.map(({ type }) => type)).toEqual(expect.arrayContaining(["note", "start", "step", "evaluation"]));
+    expect(events.at(-1)).toMatchObject({ type: "result", steps: 3, complete: true, out: "teacher" });
+    expect(events.find(({ type }) => type === "step").terms).toHaveProperty("hard");
+    expect(stderr).toContain("fresh classifier.weight, classifier.bias");
+    expect(stderr).toMatch(/step 3\/3, loss \d/);
+    expect(stderr).not.toContain("\x1b");
+    const files = await readdir(join(tiny.folder, "teacher"));
+    expect(files).toEqual(
+      expect.arrayContaining(["config.json", "limbeck.json", "metrics.jsonl", "model.safetensors"]),
+    );
+  });
+
+  test("distill: a table on stdout", async () => {
+    const { code, stdout, stderr } = await limbeck(
+      `distill --teacher teacher --student layers:1 --temperature 2 --eval dev.tsv --out student ${SMALL}`,
+    );
+    expect(code, stderr).toBe(0);
+    expect(stdout).toMatch(/\| teacher \|.*\n\| student \|/);
+    expect(stdout).toContain("saved in student");
+    expect(JSON.parse(await read("student/limbeck.json")).options).toMatchObject({ temperature: 2, recipe: "kd" });
+  });
+
+  test("an output folder that exists is refused, or replaced by --overwrite", async () => {
+    const args = "distill --teacher teacher --student layers:2 --recipe pkd-skip --layer-map 1 --no-normalize";
+    const taken = await limbeck(`${args} --out student ${SMALL}`);
+    expect(taken.code).toBe(2);
+    expect(taken.stderr).toContain("student");
+    expect(taken.stderr).toContain("--overwrite");
+    const { code, stderr } = await limbeck(`${args} --out student --overwrite ${SMALL}`);
+    expect(code, stderr).toBe(0);
+    expect(JSON.parse(await read("student/limbeck.json")).options).toMatchObject({
+      ...{ teacher: ["teacher"], layerMap: [1], normalizePatience: false },
+    });
+    const ensemble = await limbeck(`distill --teacher teacher,teacher --student layers:1 --out ensemble ${SMALL}`);
+    expect(ensemble.code, ensemble.stderr).toBe(0);
+    expect(JSON.parse(await read("ensemble/limbeck.json")).options.teacher).toEqual(["teacher", "teacher"]);
+  });
+
+  test("evaluate", async () => {
+    const words = await limbeck("evaluate --model teacher --data dev.tsv --threads 1");
+    expect(words.code, words.stderr).toBe(0);
+    expect(words.stdout).toMatch(/^accuracy +[\d.]+ %\nF1 +[\d.]+\nMatthews +-?[\d.]+\n/);
+    const { stdout } = await limbeck("evaluate --model teacher --data dev.tsv --threads 1 --json");
+    const [evaluation] = objects(stdout);
+    expect(evaluation).toMatchObject({ type: "evaluation", rows: 20, metrics: { count: 20 } });
+    expect(evaluation.millisecondsPerSentence).toBeGreaterThan(0);
+  });
+
+  test("predict: arguments, lines, pairs, JSON", async () => {
+    const { child, ended } = start(["predict", "--model", "teacher", "a good room", "a bad one"]);
+    child.stdin.end();
+    const given = await ended;
+    expect(given.code, given.stderr).toBe(0);
+    expect(given.stdout).toMatch(/^((negative|positive)\t[01]\.\d{4}\n){2}$/);
+    const piped = await limbeck("predict --model teacher", "a good room\r\na bad one\n\nthe last");
+    expect(lines(piped.stdout)).toHaveLength(4);
+    expect(lines(piped.stdout).slice(0, 2)).toEqual(lines(given.stdout));
+    const pairs = await limbeck("predict --model teacher --pair --json", "a good room\tit was good\n");
+    expect(objects(pairs.stdout)).toMatchObject([{ type: "prediction", text: "a good room", pair: "it was good" }]);
+    const bad = await limbeck("predict --model teacher --pair", "a\tb\nno tab\n");
+    expect(bad.code).toBe(2);
+    expect(bad.stderr).toContain("stdin:2");
+  });
+
+  test("predict says when texts were cut", async () => {
+    const { code, stderr } = await limbeck(
+      "predict --model teacher --max-length 8",
+      "one two three four five six seven\n",
+    );
+    expect(code).toBe(0);
+    expect(stderr).toContain("1 of 1 texts");
+  });
+
+  test("plan", async () => {
+    const { code, stdout, stderr } = await limbeck(`plan --teacher teacher --student bert:1x16x2 --json ${SMALL}`);
+    expect(code, stderr).toBe(0);
+    expect(objects(stdout)[0]).toMatchObject({ type: "plan", steps: 3, rows: 64 });
+    expect(stderr).toContain("training time, about");
+  });
+});
+
+describe("configuration files", () => {
+  test("stand under flags; keys may be written in three ways", async () => {
+    await file(
+      "run.json",
+      JSON.stringify({ model: "base", train: "train.tsv", max_steps: 2, "batch-size": 4, learningRate: 0.001 }),
+    );
+    const { code, stderr } = await limbeck("finetune --config run.json --out configured --threads 1 --max-steps 1");
+    expect(code, stderr).toBe(0);
+    const { options, steps } = JSON.parse(await read("configured/limbeck.json"));
+    expect(options).toMatchObject({ maxSteps: 1, batchSize: 4, learningRate: 0.001 });
+    expect(steps.done).toBe(1);
+  });
+
+  test.each([
+    ['{"epoch": 3}', "run.json: epoch: limbeck finetune has no such option; did you mean epochs?"],
+    ['{"epochs": "3"}', 'run.json: epochs: expected a number, found "3".'],
+    ['{"batch_size": 0}', "run.json: batch_size: 0 is not an integer from 1 to 65536."],
+    ['{"max-steps": 1, "maxSteps": 2}', 'run.json: maxSteps: the same option stands there as "max-steps".'],
+    ['{"student": "layers:1"}', "run.json: student: limbeck finetune has no such option"],
+    ['{"epochs": 3', "run.json: "],
+    ["[]", "run.json: expected a JSON object of options."],
+  ])("%s is refused", async (text, message) => {
+    await file("run.json", text);
+    const { code, stderr } = await limbeck("finetune --config run.json --out refused");
+    expect(code).toBe(2);
+    expect(stderr).toContain(message);
+    expect(existsSync(join(tiny.folder, "refused"))).toBe(false);
+  });
+});
+
+describe("runs that end early", () => {
+  test("Ctrl-C: the step is finished, the model saved, exit 130", async () => {
+    const { child, ended } = start(
+      "finetune --model base --train train.tsv --out stopped --threads 1 --epochs 150 --logging-steps 1 --json".split(
+        " ",
+      ),
+    );
+    child.stdout.on("data", (text: string) => {
+      if (text.includes('"type":"step"') && !child.killed) child.kill("SIGINT");
+    });
+    const { code, stdout, stderr } = await ended;
+    expect(code, stderr).toBe(130);
+    expect(stderr).toContain("stopping after this step");
+    const result = objects(stdout).at(-1);
+    expect(result).toMatchObject({ type: "result", complete: false });
+    const saved = JSON.parse(await read("stopped/limbeck.json"));
+    expect(saved).toMatchObject({ complete: false, steps: { done: result.steps } });
+    expect((await limbeck("predict --model stopped", "fine\n")).code).toBe(0);
+  });
+
+  test("a loss that is no number: exit 1, the last good weights are kept", async () => {
+    const { code, stdout, stderr } = await limbeck(
+      `finetune --model base --out lost --learning-rate 1e9 --warmup-ratio 0 --max-grad-norm 0 --json ${SMALL}0`,
+    );
+    expect(code, stderr).toBe(1);
+    expect(objects(stdout).at(-1)).toMatchObject({ type: "error", code: "NONFINITE_LOSS" });
+    expect(stderr).toContain("--learning-rate");
+    expect(JSON.parse(await read("lost/limbeck.json")).complete).toBe(false);
+    expect((await limbeck("predict --model lost", "fine\n")).code).toBe(0);
+  });
+
+  test("an output folder with other things in it is not replaced", async () => {
+    await mkdir(join(tiny.folder, "documents"), { recursive: true });
+    await file("documents/thesis.txt", "years");
+    const { code, stderr } = await limbeck(`finetune --model base --out documents --overwrite ${SMALL}`);
+    expect(code).toBe(2);
+    expect(stderr).toContain("documents");
+    expect(await read("documents/thesis.txt")).toBe("years");
+  });
+});
