@@ -28,7 +28,7 @@ const arrows: Record<string, readonly string[]> = {
   recipes: ["program", "ops", "models"],
   optim: ["program", "ops"],
   executors: ["program"],
-  runtimes: ["formats"],
+  runtimes: ["executors", "formats"],
   train: ["data", "program", "ops", "models", "recipes", "optim", "executors", "formats"],
   cli: ["data", "program", "models", "recipes", "formats", "train", "runtimes"],
 };

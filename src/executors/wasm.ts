@@ -7,10 +7,10 @@ import { LimbeckError } from "../errors.ts";
 import { type Plan, plan } from "../program/plan.ts";
 import type { Instruction, Program } from "../program/program.ts";
 import { sizeOf, type Value } from "../program/value.ts";
-import { type Kernels, ThreadPool } from "../runtimes/pool.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { Allocator, type Block } from "./allocator.ts";
 import type { Executor, Loaded, Numbers, Persistent } from "./executor.ts";
+import { type Kernels, ThreadPool } from "./pool.ts";
 
 const INITIAL_PAGES = 64;
 const MAXIMUM_PAGES = 65536;

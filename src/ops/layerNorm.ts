@@ -55,7 +55,6 @@ export const layerNormGradGamma = defineOp<Epsilon>()({
   output: "D",
   accumulates: true,
   parameters: ({ R, D }, { epsilon }) => [R, D, f32Bits(epsilon as number)],
-  scratch: ({ R }) => R * 8,
   formula: ({ inputs: { dy, x }, out, dims: { R, D }, attributes }) => {
     for (let r = 0; r < R; r++) {
       const { hat } = standardise(x, r, D, attributes.epsilon as number);

@@ -5,9 +5,9 @@ import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { SYNC_STOP } from "../../assembly/layout.ts";
 import { LimbeckError } from "../errors.ts";
+import { fail, words } from "../executors/thread.ts";
 import { nodeFiles, readPath } from "./nodeFiles.ts";
 import type { Runtime, ThreadStart } from "./runtime.ts";
-import { fail, words } from "./thread.ts";
 
 /** A file of dist/, seen from there (bundled) or from src/runtimes/ (tests). */
 function built(file: string): URL {

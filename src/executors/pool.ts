@@ -3,7 +3,7 @@
 
 import { SYNC, SYNC_LIST, SYNC_STOP, SYNC_WORK } from "../../assembly/layout.ts";
 import { LimbeckError } from "../errors.ts";
-import type { Runtime } from "./runtime.ts";
+import type { Runtime } from "../runtimes/runtime.ts";
 import { fail, failure, instantiate, type Kernel, words } from "./thread.ts";
 
 /** Something that runs command lists. */

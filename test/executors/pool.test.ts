@@ -4,8 +4,8 @@ import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { HEAP } from "../../assembly/layout.ts";
 import { Opcode } from "../../assembly/opcodes.ts";
+import { ThreadPool } from "../../src/executors/pool.ts";
 import { node } from "../../src/runtimes/node.ts";
-import { ThreadPool } from "../../src/runtimes/pool.ts";
 
 const NONE = 0xffffffff;
 const counts = [1, 2, 3];

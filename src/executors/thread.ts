@@ -11,7 +11,7 @@ import {
   SYNC_STOP,
   SYNC_WORK,
 } from "../../assembly/layout.ts";
-import type { ThreadStart } from "./runtime.ts";
+import type { ThreadStart } from "../runtimes/runtime.ts";
 
 /** The exports of the kernels' module. */
 export interface Kernel {
