@@ -4,7 +4,7 @@ import { type Encoded, makeBatch } from "../data/batch.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { breather } from "./breather.ts";
-import { classes, classificationMetrics, type Metrics, pearson, regressionMetrics } from "./metrics.ts";
+import { classes, classificationMetrics, crossEntropyOf, type Metrics, pearson, regressionMetrics } from "./metrics.ts";
 import type { Predictor } from "./trainer.ts";
 
 const BATCH = 32;
@@ -67,11 +67,14 @@ export function score(logits: Float32Array, set: EncodedSet, C: number, teacher?
   const predicted = classes(logits, C);
   const metrics: Metrics =
     labelled.length > 0
-      ? classificationMetrics(
-          labelled.map((i) => predicted[i]),
-          truth,
-          C,
-        )
+      ? {
+          ...classificationMetrics(
+            labelled.map((i) => predicted[i]),
+            truth,
+            C,
+          ),
+          loss: crossEntropyOf(logits, C, labelled, truth),
+        }
       : { count: 0 };
   if (!teacher) return metrics;
   const taught = classes(teacher, C);

@@ -1,8 +1,12 @@
-// What a model is judged by, computed on the host from logits. Only + − × ÷ and sqrt, so every engine agrees.
+// What a model is judged by, computed on the host from logits. Only + − × ÷, sqrt and math.ts, so every engine agrees.
+
+import { exp, log } from "../math.ts";
 
 export interface Metrics {
   /** Rows with a label. */
   count: number;
+  /** Mean cross-entropy; in regression the mean squared error. */
+  loss?: number;
   accuracy?: number;
   /** Binary: of class 1; otherwise the mean over classes (macro). */
   f1?: number;
@@ -21,6 +25,21 @@ export function argmax(logits: Float32Array, row: number, classes: number): numb
 
 export function classes(logits: Float32Array, width: number): number[] {
   return Array.from({ length: logits.length / width }, (_, row) => argmax(logits, row, width));
+}
+
+/** Mean of log Σ exp(z) − z[truth] over the given rows of [rows, C] logits. */
+export function crossEntropyOf(
+  logits: Float32Array,
+  C: number,
+  rows: readonly number[],
+  truth: readonly number[],
+): number {
+  const losses = rows.map((row, i) => {
+    const z = Array.from(logits.subarray(row * C, (row + 1) * C));
+    const most = Math.max(...z);
+    return most + log(z.reduce((sum, x) => sum + exp(x - most), 0)) - z[truth[i]];
+  });
+  return losses.reduce((a, b) => a + b, 0) / losses.length;
 }
 
 /** Confusion counts [truth][prediction]. */
@@ -77,6 +96,7 @@ function ranks(x: readonly number[]): number[] {
 export function regressionMetrics(predicted: readonly number[], truth: readonly number[]): Metrics {
   return {
     count: truth.length,
+    loss: truth.reduce((sum, t, i) => sum + (predicted[i] - t) * (predicted[i] - t), 0) / truth.length,
     pearson: pearson(predicted, truth),
     spearman: pearson(ranks(predicted), ranks(truth)),
   };
