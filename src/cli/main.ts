@@ -23,7 +23,7 @@ Examples:
     );
   for (const make of [finetuneCommand, distillCommand, evaluateCommand, predictCommand, planCommand])
     program.addCommand(make());
-  for (const command of [program, ...program.commands]) command.exitOverride().helpCommand(false);
+  for (const command of [program, ...program.commands]) command.exitOverride();
   return program;
 }
 

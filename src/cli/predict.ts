@@ -29,6 +29,7 @@ Examples:
       const classifier = await loadModel(String(options.model), options as ClassifierOptions);
       try {
         const printer = new Printer(classifier, output);
+        if (texts.length === 0 && process.stdin.isTTY) output.remark("one text per line; Ctrl-D ends");
         if (texts.length > 0) await printer.print(flags.pair ? pairsOf(texts) : texts);
         else
           for await (const lines of linesOf(process.stdin)) await printer.print(readLines(lines, flags.pair === true));

@@ -124,11 +124,13 @@ describe("finetune, distill, evaluate, predict", () => {
   test("evaluate", async () => {
     const words = await limbeck("evaluate --model teacher --data dev.tsv --threads 1");
     expect(words.code, words.stderr).toBe(0);
-    expect(words.stdout).toMatch(/^accuracy +[\d.]+ %\nF1 +[\d.]+\nMatthews +-?[\d.]+\n/);
+    expect(words.stdout).toMatch(/^loss +\d\.\d{4}\naccuracy +[\d.]+ %\nF1 +[\d.]+\nMatthews +-?[\d.]+\n/);
     const { stdout } = await limbeck("evaluate --model teacher --data dev.tsv --threads 1 --json");
     const [evaluation] = objects(stdout);
     expect(evaluation).toMatchObject({ type: "evaluation", rows: 20, metrics: { count: 20 } });
     expect(evaluation.millisecondsPerSentence).toBeGreaterThan(0);
+    // A barely trained model of two classes is about as good as a coin.
+    expect(Math.abs(evaluation.metrics.loss - Math.LN2)).toBeLessThan(0.4);
   });
 
   test("predict: arguments, lines, pairs, JSON", async () => {
