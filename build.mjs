@@ -1,9 +1,9 @@
-// Builds dist/: the WASM modules (asc), the bundles (esbuild) and the declarations (tsc). What is newer than its sources is left alone.
+// Builds dist/: the WASM modules (asc), the bundles (esbuild) and the declarations (tsc), and before them the shaders as a module of src/. What is newer than its sources is left alone.
 //   node build.mjs            everything
-//   node build.mjs wasm …     only these parts: wasm, bundles, types
+//   node build.mjs wasm …     only these parts: shaders, wasm, bundles, types
 
 import { execFile } from "node:child_process";
-import { chmod, mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,7 +18,7 @@ const require = createRequire(import.meta.url);
 async function written(path) {
   const found = await stat(join(root, path)).catch(() => undefined);
   if (!found) return 0;
-  if (!found.isDirectory()) return /\.(ts|mjs|json|wasm)$/.test(path) ? found.mtimeMs : 0;
+  if (!found.isDirectory()) return /\.(ts|mjs|json|wasm|wgsl)$/.test(path) ? found.mtimeMs : 0;
   const names = await readdir(join(root, path));
   return Math.max(0, ...(await Promise.all(names.map((name) => written(`${path}/${name}`)))));
 }
@@ -40,6 +40,46 @@ function binary(name, command) {
   const manifest = require.resolve(`${name}/package.json`);
   const { bin } = require(manifest);
   return join(manifest, "..", typeof bin === "string" ? bin : bin[command]);
+}
+
+/**
+ * The shaders as strings in a module: WGSL has no import, so in front of each file stand the shared sizes and enumerations as `const`
+ * lines and the files of lib/, plainly put one after the other.
+ */
+async function shaders() {
+  const output = "src/executors/shaders.generated.ts";
+  if (!(await outdated(output, ["shaders", "assembly/opcodes.ts", "build.mjs"]))) return;
+  const constants = 'export * from "./shaders/layout.ts"; export * from "./assembly/opcodes.ts";';
+  const { outputFiles } = await build({
+    stdin: { contents: constants, resolveDir: root },
+    ...{ bundle: true, write: false, format: "esm" },
+  });
+  const shared = await import(`data:text/javascript,${encodeURIComponent(outputFiles[0].text)}`);
+  const head = ["const NONE = 0xffffffffu;"];
+  for (const [name, value] of Object.entries(shared)) {
+    if (typeof value === "number") head.push(`const ${name} = ${value}u;`);
+    else if (name !== "Opcode")
+      for (const [key, n] of Object.entries(value))
+        if (typeof n === "number") head.push(`const ${name}_${key} = ${n}u;`);
+  }
+  const files = async (folder) => {
+    const names = (await readdir(join(root, folder))).filter((name) => name.endsWith(".wgsl")).sort();
+    return Promise.all(names.map(async (name) => [name, await readFile(join(root, folder, name), "utf8")]));
+  };
+  const front = [`${head.join("\n")}\n`, ...(await files("shaders/lib")).map(([, text]) => text)].join("\n");
+  const own = await files("shaders");
+  const entries = own.flatMap(([file, text]) =>
+    [...text.matchAll(/@compute[^{]*?fn (\w+)/g)].map(([, entry]) => [entry, file]),
+  );
+  if (new Set(entries.map(([entry]) => entry)).size < entries.length)
+    throw new Error("two shaders have an entry point of one name");
+  const lines = [
+    "// Written by build.mjs from shaders/: do not edit.",
+    `export const front: string = ${JSON.stringify(front)};`,
+    `export const shaders: Readonly<Record<string, string>> = ${JSON.stringify(Object.fromEntries(own), null, 2)};`,
+    `export const fileOf: Readonly<Record<string, string>> = ${JSON.stringify(Object.fromEntries(entries), null, 2)};`,
+  ];
+  await writeFile(join(root, output), `${lines.join("\n")}\n`);
 }
 
 async function wasm() {
@@ -82,6 +122,8 @@ async function bundles() {
       bundle: true,
       format: "esm",
       platform: "node",
+      // An optional package that is looked for when it is asked for.
+      external: ["webgpu"],
       target: "es2022",
       logLevel: "warning",
       banner: isCommand ? { js: command } : {},
@@ -109,12 +151,15 @@ async function types() {
   await writeFile(join(root, entry), 'export * from "./src/index.js";\n');
 }
 
-const parts = { wasm, bundles, types };
+const parts = { shaders, wasm, bundles, types };
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(parts);
 for (const name of wanted)
   if (!(name in parts)) throw new Error(`there is no part ${name}; there are ${Object.keys(parts).join(", ")}`);
 await mkdir(join(root, "dist"), { recursive: true });
-const outcomes = await Promise.allSettled(wanted.map((name) => parts[name]()));
+// The bundles and the declarations contain the shaders.
+if (wanted.includes("shaders")) await shaders();
+const others = wanted.filter((name) => name !== "shaders");
+const outcomes = await Promise.allSettled(others.map((name) => parts[name]()));
 for (const { reason } of outcomes.filter(({ status }) => status === "rejected")) {
   console.error(reason instanceof Error ? reason.message : reason);
   process.exitCode = 1;

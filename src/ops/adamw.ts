@@ -4,6 +4,7 @@
 // Everything that changes from step to step is in `hyper` = [lr, β₁, β₂, ε, λ, 1−β₁ᵗ, √(1−β₂ᵗ), maxNorm (0: no clipping)].
 // When ‖g‖ is not finite only g is zeroed: a NaN never reaches a weight.
 
+import { elements } from "../program/dispatch.ts";
 import { defineOp } from "../program/op.ts";
 
 export const adamw = defineOp<{ decay: boolean }>()({
@@ -12,6 +13,7 @@ export const adamw = defineOp<{ decay: boolean }>()({
   output: null,
   writes: ["w", "g", "m", "v"],
   parameters: ({ total }, { decay }) => [total, Number(decay)],
+  dispatches: ({ total }) => [{ entry: "adamw", grid: elements(total), bind: ["w", "g", "m", "v", "hyper", "norm"] }],
   formula: ({ inputs: { w, g, m, v, hyper, norm }, attributes: { decay } }) => {
     const [lr, beta1, beta2, epsilon, lambda, correction1, rootCorrection2, maxNorm] = hyper;
     if (Number.isFinite(norm[0])) {

@@ -6,18 +6,18 @@
 // Maps are [N, H, L], L the longest sequence rounded up; entries past a row's own length, and tail rows, are zero.
 // Scaled dot-product attention (Vaswani et al. 2017, eq. 1) is mix(softmax(pairs(q, k, 1/√d)), v).
 
-import { type Dims, defineOp, type Formula, f32Bits, type GradientRule } from "../program/op.ts";
+import { ATTENTION_TILE as TILE } from "../../shaders/layout.ts";
+import type { Dispatch } from "../program/dispatch.ts";
+import { type Attributes, type Dims, defineOp, type Formula, f32Bits, type GradientRule } from "../program/op.ts";
 
 type Map = { H: number; L: number; scale: number };
 type Mix = { scale: number };
 
-const parameters = ({ N, D, H, L, P }: Dims, { scale }: Readonly<Record<string, unknown>>) => [
-  N,
-  D,
-  H,
-  L,
-  P - 1,
-  f32Bits(scale as number),
+const parameters = ({ N, D, H, L, P }: Dims, { scale }: Attributes) => [N, D, H, L, P - 1, f32Bits(scale as number)];
+
+/** Squares of a [length, width], heads, and sequences with one for the tail rows. */
+const dispatch = (entry: string, width: number, { H, L, P }: Dims): Dispatch[] => [
+  { entry, grid: [Math.ceil(L / TILE) * Math.ceil(width / TILE), H, P] },
 ];
 
 /** Calls f for every pair (row i, column j) of every sequence and head: rows n and m of the batch, p at [n, h, j]. */
@@ -39,6 +39,7 @@ export const attentionPairs = defineOp<Map>()({
   inputs: { q: "N D", k: "N D", offsets: "u32 P" },
   output: "N H L",
   parameters,
+  dispatches: (dims) => dispatch("attentionPairs", dims.L, dims),
   gradient: ({ dy, inputs: { q, k, offsets }, attributes: { scale } }): GradientRule => ({
     q: () => attentionMix({ p: dy, v: k, offsets }, { scale: scale as number }),
     k: () => attentionMixT({ p: dy, x: q, offsets }, { scale: scale as number }),
@@ -57,6 +58,7 @@ export const attentionMix = defineOp<Mix>()({
   inputs: { p: "N H L", v: "N D", offsets: "u32 P" },
   output: "N D",
   parameters,
+  dispatches: (dims) => dispatch("attentionMix", dims.D / dims.H, dims),
   gradient: ({ dy, inputs: { p, v, offsets }, attributes: { scale }, dims: { H, L } }): GradientRule => ({
     p: () => attentionPairs({ q: dy, k: v, offsets }, { H, L, scale: scale as number }),
     v: () => attentionMixT({ p, x: dy, offsets }, { scale: scale as number }),
@@ -74,6 +76,7 @@ export const attentionMixT = defineOp<Mix>()({
   inputs: { p: "N H L", x: "N D", offsets: "u32 P" },
   output: "N D",
   parameters,
+  dispatches: (dims) => dispatch("attentionMixT", dims.D / dims.H, dims),
   gradient: ({ dy, inputs: { p, x, offsets }, attributes: { scale }, dims: { H, L } }): GradientRule => ({
     p: () => attentionPairs({ q: x, k: dy, offsets }, { H, L, scale: scale as number }),
     x: () => attentionMix({ p, v: dy, offsets }, { scale: scale as number }),

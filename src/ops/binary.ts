@@ -1,6 +1,7 @@
 // Element-wise functions of two arguments: one op, a table. The second may be one number for all ([1]).
 
 import { Binary } from "../../assembly/opcodes.ts";
+import { elements } from "../program/dispatch.ts";
 import { defineOp } from "../program/op.ts";
 import { sizeOf, type Value } from "../program/value.ts";
 
@@ -16,6 +17,7 @@ export const binary = defineOp<{ kind: Binary }>()({
   inputs: { a: "...", b: "...|1" },
   output: "...",
   parameters: ({ total }, { kind }, [, b]) => [total, sizeOf(b as Value), kind as number],
+  dispatches: ({ total }) => [{ entry: "binary", grid: elements(total) }],
   gradient: ({ dy, inputs: { a, b }, attributes }) => {
     const ofA = {
       [Binary.add]: () => dy,

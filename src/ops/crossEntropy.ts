@@ -2,6 +2,7 @@
 // A row whose label is NONE, or whose weight is 0, counts for nothing. Weights carry the mean (w = 1/count), so the sum of the rows is the loss.
 //   dz = dloss·w·(softmax(z) − onehot(label))
 
+import { rows } from "../program/dispatch.ts";
 import { defineOp } from "../program/op.ts";
 import { NONE } from "../program/value.ts";
 
@@ -12,6 +13,7 @@ export const crossEntropy = defineOp<None>()({
   inputs: { logits: "R C", labels: "u32 R", weight: "R" },
   output: "R",
   parameters: ({ R, C }) => [R, C],
+  dispatches: ({ R }) => [{ entry: "crossEntropy", grid: rows(R) }],
   gradient: ({ dy, inputs: { logits, labels, weight } }) => ({
     logits: () => crossEntropyGrad({ dy, logits, labels, weight }, {}),
   }),
@@ -30,6 +32,9 @@ export const crossEntropyGrad = defineOp<None>()({
   inputs: { dy: "R", logits: "R C", labels: "u32 R", weight: "R" },
   output: "R C",
   parameters: ({ R, C }) => [R, C],
+  dispatches: ({ R }) => [
+    { entry: "crossEntropyGrad", grid: rows(R), bind: ["out", "logits", "labels", "weight", "dy"] },
+  ],
   formula: ({ inputs: { dy, logits, labels, weight }, out, dims: { R, C } }) => {
     for (let r = 0; r < R; r++) {
       if (labels[r] === NONE || weight[r] === 0) continue;

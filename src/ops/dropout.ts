@@ -2,6 +2,7 @@
 // element i is kept when threefry2x32(key = (seed, step), counter = (site, ⌊i/2⌋)) word i mod 2 is at least p·2³².
 // Integer arithmetic only, so every executor drops the same elements; the gradient recomputes the mask.
 
+import { elements } from "../program/dispatch.ts";
 import { defineOp, f32Bits, type GradientRule } from "../program/op.ts";
 import type { Scope } from "../program/scope.ts";
 import type { Value } from "../program/value.ts";
@@ -19,6 +20,7 @@ export const dropout = defineOp<Attributes>()({
     Math.floor((p as number) * 2 ** 32),
     f32Bits(1 / (1 - (p as number))),
   ],
+  dispatches: ({ total }) => [{ entry: "dropout", grid: elements(total / 2) }],
   gradient: ({ dy, inputs: { seed }, attributes }): GradientRule => ({
     x: () => dropout({ x: dy, seed }, attributes as Attributes),
   }),

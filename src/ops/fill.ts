@@ -1,5 +1,6 @@
 // out[r] = s for every r.
 
+import { elements } from "../program/dispatch.ts";
 import { defineOp } from "../program/op.ts";
 
 export const fill = defineOp<{ R: number }>()({
@@ -7,6 +8,7 @@ export const fill = defineOp<{ R: number }>()({
   inputs: { s: "1" },
   output: "R",
   parameters: ({ R }) => [R],
+  dispatches: ({ R }) => [{ entry: "fill", grid: elements(R) }],
   formula: ({ inputs: { s }, out }) => {
     out.fill(s[0]);
   },

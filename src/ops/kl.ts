@@ -4,6 +4,7 @@
 // cross-entropy of the same pair by the entropy of t: the gradient is the same, and 0 means a perfect match.
 //   dz = dloss·w·(softmax(z/T)·Σt − t)/T
 
+import { rows } from "../program/dispatch.ts";
 import { defineOp } from "../program/op.ts";
 
 type None = Record<string, never>;
@@ -19,6 +20,7 @@ export const kl = defineOp<None>()({
   inputs: { targets: "R C", logits: "R C", temperature: "1", weight: "R" },
   output: "R",
   parameters: ({ R, C }) => [R, C],
+  dispatches: ({ R }) => [{ entry: "kl", grid: rows(R) }],
   gradient: ({ dy, inputs: { targets, logits, temperature, weight } }) => ({
     logits: () => klGrad({ dy, targets, logits, temperature, weight }, {}),
   }),
@@ -39,6 +41,9 @@ export const klGrad = defineOp<None>()({
   inputs: { dy: "R", targets: "R C", logits: "R C", temperature: "1", weight: "R" },
   output: "R C",
   parameters: ({ R, C }) => [R, C],
+  dispatches: ({ R }) => [
+    { entry: "klGrad", grid: rows(R), bind: ["out", "targets", "logits", "temperature", "weight", "dy"] },
+  ],
   formula: ({ inputs: { dy, targets, logits, temperature, weight }, out, dims: { R, C } }) => {
     for (let r = 0; r < R; r++) {
       if (weight[r] === 0) continue;

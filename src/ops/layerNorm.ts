@@ -2,6 +2,7 @@
 // With x̂ = (x − μ)/σ and g = dy·γ:  dx = (g − mean(g) − x̂·mean(g·x̂))/σ   dγ = Σ_r dy·x̂   dβ = Σ_r dy
 // The gradients recompute μ and σ from x: cheaper than keeping them.
 
+import { columns, rows } from "../program/dispatch.ts";
 import { defineOp, f32Bits } from "../program/op.ts";
 import { columnSum } from "./columnSum.ts";
 
@@ -20,6 +21,7 @@ export const layerNorm = defineOp<Epsilon>()({
   inputs: { x: "R D", gamma: "D", beta: "D" },
   output: "R D",
   parameters: ({ R, D }, { epsilon }) => [R, D, f32Bits(epsilon as number)],
+  dispatches: ({ R }) => [{ entry: "layerNorm", grid: rows(R) }],
   gradient: ({ dy, inputs: { x, gamma }, attributes }) => ({
     x: () => layerNormGradX({ dy, x, gamma }, attributes as Epsilon),
     gamma: () => layerNormGradGamma({ dy, x }, attributes as Epsilon),
@@ -38,6 +40,7 @@ export const layerNormGradX = defineOp<Epsilon>()({
   inputs: { dy: "R D", x: "R D", gamma: "D" },
   output: "R D",
   parameters: ({ R, D }, { epsilon }) => [R, D, f32Bits(epsilon as number)],
+  dispatches: ({ R }) => [{ entry: "layerNormGradX", grid: rows(R), bind: ["out", "x", "gamma", "dy"] }],
   formula: ({ inputs: { dy, x, gamma }, out, dims: { R, D }, attributes }) => {
     for (let r = 0; r < R; r++) {
       const { hat, sigma } = standardise(x, r, D, attributes.epsilon as number);
@@ -55,6 +58,10 @@ export const layerNormGradGamma = defineOp<Epsilon>()({
   output: "D",
   accumulates: true,
   parameters: ({ R, D }, { epsilon }) => [R, D, f32Bits(epsilon as number)],
+  dispatches: ({ R, D }) => [
+    { entry: "layerNormStatistics", grid: rows(R), bind: ["scratch", "x"], scratch: 8 * R },
+    { entry: "layerNormGradGamma", grid: columns(D), bind: ["out", "x", "scratch", "dy"] },
+  ],
   formula: ({ inputs: { dy, x }, out, dims: { R, D }, attributes }) => {
     for (let r = 0; r < R; r++) {
       const { hat } = standardise(x, r, D, attributes.epsilon as number);

@@ -2,6 +2,7 @@
 //   dA = dC·op(B)ᵀ   dB = op(A)ᵀ·dC   dbias = Σ rows of dC
 
 import { MATMUL_SCRATCH } from "../../assembly/layout.ts";
+import { TILE } from "../../shaders/layout.ts";
 import { LimbeckError } from "../errors.ts";
 import { defineOp, type GradientRule } from "../program/op.ts";
 import type { Value } from "../program/value.ts";
@@ -38,6 +39,10 @@ export const matmul = defineOp<Transposes>()({
     Number(attributes.transposeA),
     Number(attributes.transposeB),
   ],
+  dispatches: (dims, attributes) => {
+    const [M, N] = sizes(dims, attributes);
+    return [{ entry: "matmul", grid: [Math.ceil(N / TILE), Math.ceil(M / TILE), 1] }];
+  },
   scratch: (_, threads) => threads * MATMUL_SCRATCH,
   gradient: ({ dy, inputs: { a, b }, attributes }): GradientRule => {
     const { transposeA, transposeB } = attributes as Transposes;

@@ -1,6 +1,7 @@
 // y = x / max(‖x‖₂, ε) per row, as torch.nn.functional.normalize: the optional normalisation of BERT-PKD (arXiv:1908.09355, eq. 7).
 //   dx = (dy − y·Σ dy·y)/‖x‖
 
+import { rows } from "../program/dispatch.ts";
 import { defineOp, f32Bits } from "../program/op.ts";
 
 type Epsilon = { epsilon: number };
@@ -12,6 +13,7 @@ export const normalize = defineOp<Epsilon>()({
   inputs: { x: "R D" },
   output: "R D",
   parameters: ({ R, D }, { epsilon }) => [R, D, f32Bits(epsilon as number)],
+  dispatches: ({ R }) => [{ entry: "normalize", grid: rows(R) }],
   gradient: ({ dy, inputs: { x }, attributes }) => ({ x: () => normalizeGrad({ dy, x }, attributes as Epsilon) }),
   formula: ({ inputs: { x }, out, dims: { R, D }, attributes }) => {
     for (let r = 0; r < R; r++) {
@@ -27,6 +29,7 @@ export const normalizeGrad = defineOp<Epsilon>()({
   inputs: { dy: "R D", x: "R D" },
   output: "R D",
   parameters: ({ R, D }, { epsilon }) => [R, D, f32Bits(epsilon as number)],
+  dispatches: ({ R }) => [{ entry: "normalizeGrad", grid: rows(R), bind: ["out", "x", "dy"] }],
   formula: ({ inputs: { dy, x }, out, dims: { R, D }, attributes }) => {
     for (let r = 0; r < R; r++) {
       const row = x.subarray(r * D, (r + 1) * D);

@@ -1,6 +1,7 @@
 // y = softmax(x/T) over the last axis; on attention maps only over a row's own length (the rest, and tail rows, are zero).
 //   dx = y·(dy − Σ dy·y)/T
 
+import { rows } from "../program/dispatch.ts";
 import { type Dims, defineOp, type Formula } from "../program/op.ts";
 
 type None = Record<string, never>;
@@ -23,6 +24,7 @@ export const softmax = defineOp<None>()({
   inputs: { x: "... L", offsets: "u32 P?", temperature: "1?" },
   output: "... L",
   parameters,
+  dispatches: ({ total }) => [{ entry: "softmax", grid: rows(total), bind: ["out", "offsets", "temperature", "x"] }],
   gradient: ({ dy, y, inputs: { offsets, temperature } }) => ({
     x: () => softmaxGrad({ dy, y, offsets: offsets ?? undefined, temperature: temperature ?? undefined }, {}),
   }),
@@ -44,6 +46,9 @@ export const softmaxGrad = defineOp<None>()({
   inputs: { dy: "... L", y: "... L", offsets: "u32 P?", temperature: "1?" },
   output: "... L",
   parameters,
+  dispatches: ({ total }) => [
+    { entry: "softmaxGrad", grid: rows(total), bind: ["out", "offsets", "temperature", "dy", "y"] },
+  ],
   formula: (call) => {
     const { dy, y, temperature } = call.inputs;
     const T = temperature ? temperature[0] : 1;

@@ -8,6 +8,7 @@ export const sum = defineOp<Record<string, never>>()({
   inputs: { x: "R" },
   output: "1",
   parameters: ({ R }) => [R],
+  dispatches: () => [{ entry: "sum", grid: [1, 1, 1] }],
   gradient: ({ dy, dims: { R } }) => ({ x: () => fill({ s: dy }, { R }) }),
   formula: ({ inputs: { x }, out }) => {
     for (const v of x) out[0] += v;

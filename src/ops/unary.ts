@@ -4,6 +4,7 @@
 //   relu, tanh
 
 import { Unary } from "../../assembly/opcodes.ts";
+import { elements } from "../program/dispatch.ts";
 import { defineOp } from "../program/op.ts";
 
 type Kind = { kind: Unary };
@@ -44,6 +45,7 @@ export const unary = defineOp<Kind>()({
   inputs: { x: "..." },
   output: "...",
   parameters: ({ total }, { kind }) => [total, kind as number],
+  dispatches: ({ total }) => [{ entry: "unary", grid: elements(total) }],
   gradient: ({ dy, inputs: { x }, attributes }) => ({ x: () => unaryGrad({ dy, x }, attributes as Kind) }),
   formula: ({ inputs: { x }, out, attributes }) => {
     const { f } = table[attributes.kind as Unary];
@@ -56,6 +58,7 @@ export const unaryGrad = defineOp<Kind>()({
   inputs: { dy: "...", x: "..." },
   output: "...",
   parameters: ({ total }, { kind }) => [total, kind as number],
+  dispatches: ({ total }) => [{ entry: "unaryGrad", grid: elements(total), bind: ["out", "x", "dy"] }],
   formula: ({ inputs: { dy, x }, out, attributes }) => {
     const { derivative } = table[attributes.kind as Unary];
     for (let i = 0; i < out.length; i++) out[i] = dy[i] * derivative(x[i]);

@@ -5,6 +5,7 @@
 // An output letter that no input binds is read from the attribute of that name.
 
 import { LimbeckError } from "../errors.ts";
+import type { Dispatch } from "./dispatch.ts";
 import type { Instruction } from "./program.ts";
 import { Value } from "./value.ts";
 
@@ -44,6 +45,12 @@ export interface Op<I extends string = string> {
   readonly parameters: (dims: Dims, attributes: Attributes, inputs: Instruction["inputs"]) => readonly number[];
   /** Bytes of scratch that one command needs with this many threads. */
   readonly scratch?: (dims: Dims, threads: number, inputs: Instruction["inputs"]) => number;
+  /** How a GPU runs it: one after the other. */
+  readonly dispatches: (
+    dims: Dims,
+    attributes: Attributes,
+    instruction: Pick<Instruction, "inputs" | "accumulate">,
+  ) => readonly Dispatch[];
   /** One thunk per input that has a gradient; only those that are needed are called. */
   readonly gradient?: (of: GradientOf<I>) => GradientRule;
   readonly formula: (arguments_: Formula<I>) => void;

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { SYNC_STOP } from "../../assembly/layout.ts";
-import { LimbeckError } from "../errors.ts";
+import { InputError, LimbeckError } from "../errors.ts";
 import { fail, words } from "../executors/thread.ts";
 import { nodeFiles, readPath } from "./nodeFiles.ts";
 import type { Runtime, ThreadStart } from "./runtime.ts";
@@ -46,6 +46,19 @@ export const node: Runtime = {
       worker.once("error", ended);
       worker.once("exit", (code) => ended(new Error(`the worker ended with exit code ${code}`)));
     });
+  },
+
+  async gpu() {
+    // Deno has it built in.
+    const own = (globalThis as { navigator?: { gpu?: GPU } }).navigator?.gpu;
+    if (own) return own;
+    const webgpu = await import("webgpu").catch((cause) => {
+      throw new InputError("NO_WEBGPU", "Node has WebGPU through the package webgpu only; run `npm install webgpu`.", {
+        cause,
+      });
+    });
+    // Kept by nobody else: Node does not exit while this object is reachable.
+    return webgpu.create([]);
   },
 
   folder: nodeFiles,

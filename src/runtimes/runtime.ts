@@ -22,6 +22,8 @@ export interface Runtime {
    * when it cannot. A serving thread does not keep the process alive; one that ends too early is reported by `fail`.
    */
   startThread(start: ThreadStart): Promise<void>;
+  /** WebGPU, where this host has it; undefined where it never does. Throws what to install where it could. */
+  gpu?(): Promise<GPU | undefined>;
   /** A folder by its path; whether it exists is asked later. */
   folder(path: string): Files;
   /** The bytes of one file; an InputError when it cannot be read. */

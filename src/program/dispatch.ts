@@ -1,0 +1,39 @@
+// How an op runs on a GPU, as plain data: which entry points of shaders/ on how many workgroups. No device code.
+
+import { COLUMNS, GROUP, ROWS } from "../../shaders/layout.ts";
+
+export type Grid = readonly [x: number, y: number, z: number];
+
+export interface Dispatch {
+  /** A function in shaders/; its name is unique among all of them. */
+  readonly entry: string;
+  /** Workgroups. */
+  readonly grid: Grid;
+  /**
+   * What bindings 1, 2, … hold (0 is the parameter block): "out", "scratch", or an input by its name, "tensors.3" for one of many.
+   * Absent: out, then the inputs in their order. An absent optional input is bound to a few zeros and its bit in `present` is 0.
+   */
+  readonly bind?: readonly string[];
+  /** Parameter words behind `accumulate` and `present`; absent: those of the op. */
+  readonly parameters?: readonly number[];
+  /** Bytes of scratch, which lasts from one dispatch of an instruction to the next. */
+  readonly scratch?: number;
+}
+
+/** WebGPU's smallest limit of workgroups per dimension. */
+const MOST = 65535;
+
+/** So many workgroups or a few more, in two dimensions where one does not reach; `flat` in shaders/lib numbers them. */
+export function spread(groups: number): Grid {
+  const y = Math.ceil(groups / MOST);
+  return [Math.ceil(groups / y), y, 1];
+}
+
+/** One thread an element. */
+export const elements = (n: number): Grid => spread(Math.ceil(n / GROUP));
+
+/** A few threads a row. */
+export const rows = (n: number): Grid => spread(Math.ceil(n / ROWS));
+
+/** A few columns a workgroup, all rows of them. */
+export const columns = (n: number): Grid => [Math.ceil(n / COLUMNS), 1, 1];
