@@ -65,21 +65,24 @@ fn store(m: Product, i: u32, j: u32, s: vec2<f32>) {
   if (i < m.rows && j + 1u < m.width) { out[m.out + i * m.outRow + j + 1u] = p.scale * s.y; }
 }
 
-/** What a workgroup does: square number `here.group.x` of its sequence and head, or its share of the tail. */
-fn work(here: Here, of: Product) {
-  let across = (of.width + T - 1u) / T;
-  let i0 = here.group.x / across * T;
-  let j0 = here.group.x % across * T;
-  if (i0 >= of.rows) { return; }
-  if (here.group.z < p.B) {
-    square(of, i0, j0, here.at);
+/**
+ * What a workgroup does: square number `group.x` of its sequence and head, or its share of the tail. `group` stands alone because
+ * a thread's own number beside it in a struct would make it no longer the same for the whole workgroup, which barriers ask for.
+ */
+fn work(group: vec3<u32>, at: u32, m: Product) {
+  let across = (m.width + T - 1u) / T;
+  let i0 = group.x / across * T;
+  let j0 = group.x % across * T;
+  if (i0 >= m.rows) { return; }
+  if (group.z < p.B) {
+    square(m, i0, j0, at);
     return;
   }
   // The tail may have more rows than the longest sequence.
-  for (var i = i0; i < of.rows; i += (p.L + T - 1u) / T * T) {
-    for (var turn = here.at; turn < T * T; turn += THREADS) {
-      if (i + turn / T < of.rows && j0 + turn % T < of.width) {
-        out[of.out + (i + turn / T) * of.outRow + j0 + turn % T] = 0.0;
+  for (var i = i0; i < m.rows; i += (p.L + T - 1u) / T * T) {
+    for (var turn = at; turn < T * T; turn += THREADS) {
+      if (i + turn / T < m.rows && j0 + turn % T < m.width) {
+        out[m.out + (i + turn / T) * m.outRow + j0 + turn % T] = 0.0;
       }
     }
   }
@@ -96,28 +99,28 @@ fn sequenceLength(b: u32) -> u32 {
 }
 
 @compute @workgroup_size(THREADS)
-fn attentionPairs(here: Here) {
-  let n = sequenceLength(here.group.z);
+fn attentionPairs(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) at: u32) {
+  let n = sequenceLength(group.z);
   let d = p.D / p.H;
-  let head = sequenceStart(here.group.z) * p.D + here.group.y * d;
-  let map = (sequenceStart(here.group.z) * p.H + here.group.y) * p.L;
-  work(here, Product(n, n, d, p.L, head, p.D, 1u, head, 1u, p.D, map, p.H * p.L));
+  let head = sequenceStart(group.z) * p.D + group.y * d;
+  let map = (sequenceStart(group.z) * p.H + group.y) * p.L;
+  work(group, at, Product(n, n, d, p.L, head, p.D, 1u, head, 1u, p.D, map, p.H * p.L));
 }
 
 @compute @workgroup_size(THREADS)
-fn attentionMix(here: Here) {
-  let n = sequenceLength(here.group.z);
+fn attentionMix(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) at: u32) {
+  let n = sequenceLength(group.z);
   let d = p.D / p.H;
-  let head = sequenceStart(here.group.z) * p.D + here.group.y * d;
-  let map = (sequenceStart(here.group.z) * p.H + here.group.y) * p.L;
-  work(here, Product(n, d, n, d, map, p.H * p.L, 1u, head, p.D, 1u, head, p.D));
+  let head = sequenceStart(group.z) * p.D + group.y * d;
+  let map = (sequenceStart(group.z) * p.H + group.y) * p.L;
+  work(group, at, Product(n, d, n, d, map, p.H * p.L, 1u, head, p.D, 1u, head, p.D));
 }
 
 @compute @workgroup_size(THREADS)
-fn attentionMixT(here: Here) {
-  let n = sequenceLength(here.group.z);
+fn attentionMixT(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) at: u32) {
+  let n = sequenceLength(group.z);
   let d = p.D / p.H;
-  let head = sequenceStart(here.group.z) * p.D + here.group.y * d;
-  let map = (sequenceStart(here.group.z) * p.H + here.group.y) * p.L;
-  work(here, Product(n, d, n, d, map, 1u, p.H * p.L, head, p.D, 1u, head, p.D));
+  let head = sequenceStart(group.z) * p.D + group.y * d;
+  let map = (sequenceStart(group.z) * p.H + group.y) * p.L;
+  work(group, at, Product(n, d, n, d, map, 1u, p.H * p.L, head, p.D, 1u, head, p.D));
 }

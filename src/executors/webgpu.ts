@@ -73,13 +73,15 @@ export interface WebgpuOptions {
   readonly adapter?: string;
   /** The device is the user's: dispose leaves it alive. */
   readonly borrowed?: boolean;
+  /** Objects that the device came from: Dawn's device dies with them. */
+  readonly keep?: readonly unknown[];
 }
 
 export class WebgpuExecutor implements Executor {
   readonly name = "webgpu";
   readonly adapter: string;
   readonly #device: GPUDevice;
-  readonly #borrowed: boolean;
+  readonly #options: WebgpuOptions;
   readonly #pipelines: Pipelines;
   readonly #persistent = new Map<string, Persisted>();
   /** Buffers for slots, the largest first, and scratch of whichever instruction runs. */
@@ -103,7 +105,7 @@ export class WebgpuExecutor implements Executor {
 
   constructor(device: GPUDevice, options: WebgpuOptions = {}) {
     this.#device = device;
-    this.#borrowed = options.borrowed ?? false;
+    this.#options = options;
     this.adapter = options.adapter ?? "the given device";
     this.#failed = new Promise((_, reject) => {
       this.#fail = (failure) => {
@@ -133,7 +135,8 @@ export class WebgpuExecutor implements Executor {
       );
     const { description, vendor, architecture, device } = adapter.info;
     const name = description || [vendor, architecture, device].filter(Boolean).join(" ");
-    return new WebgpuExecutor(await adapter.requestDevice(), { adapter: name || "an adapter without a name" });
+    const keep = [gpu, adapter];
+    return new WebgpuExecutor(await adapter.requestDevice(), { adapter: name || "an adapter without a name", keep });
   }
 
   load(program: Program): Recording {
@@ -258,7 +261,7 @@ export class WebgpuExecutor implements Executor {
     const buffers = [...this.#persistent.values()].map(({ buffer }) => buffer);
     for (const buffer of [...buffers, ...this.#pool, ...this.#blocks, this.#scratch, this.#nothing]) buffer.destroy();
     this.#persistent.clear();
-    if (!this.#borrowed) this.#device.destroy();
+    if (!this.#options.borrowed) this.#device.destroy();
   }
 
   #check(): void {

@@ -14,7 +14,7 @@ import { devices } from "../executors/each.ts";
 import { fixtureBatch, fixtureBytes, fixtureJson, fixtureTensors } from "../fixtures/read.ts";
 
 for (const device of devices)
-  describe(`BERT on ${device.name}`, () => {
+  describe.skipIf(device.missing)(`BERT on ${device.name}`, () => {
     // Empty sequences at the end must change nothing.
     for (const [name, empty] of [
       ["bert-a", 0],

@@ -80,7 +80,7 @@ export function opCase(
   options: { gradients?: boolean; tolerance?: number } = {},
 ): void {
   for (const device of devices)
-    test(`${name}: values on ${device.name}`, async () => {
+    test.skipIf(device.missing)(`${name}: values on ${device.name}`, async () => {
       const data = numbers(given, 1);
       const expected = await run(new ReferenceExecutor(), given, data, build);
       const executor = await device.make();

@@ -30,7 +30,7 @@ const rows: Encoded[] = [7, 1, 18, 5, 12, 3].map((n, i) => ({
 }));
 
 for (const device of devices)
-  describe(`trainer on ${device.name}`, () => {
+  describe.skipIf(device.missing)(`trainer on ${device.name}`, () => {
     const tolerance = device.name === "reference" ? 1e-9 : 1e-4;
     const trained = async (batches: Parameters<Trainer["step"]>[0]) => {
       const executor = await device.make();
