@@ -10,9 +10,9 @@ import { VERSION } from "../src/version.ts";
 
 const root = new URL("..", import.meta.url).pathname;
 const read = (path: string) => readFileSync(join(root, path), "utf8");
-const walk = (folder: string): string[] =>
+const walk = (folder: string, ending = ".ts"): string[] =>
   readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
+    .filter((entry) => entry.isFile() && entry.name.endsWith(ending) && !entry.name.includes(".generated."))
     .map((entry) => join(entry.parentPath, entry.name).slice(root.length));
 
 const sources = walk("src");
@@ -42,7 +42,7 @@ describe("imports point one way", () => {
     expect(allowed, `src/${folderOf(path)}/ is not in the table`).toBeDefined();
     for (const [line, , target] of read(path).matchAll(/^(?:import|export) ([^;]*?)from "(\.\.\/[^"]+)";$/gms)) {
       const parts = target.replace(/^(\.\.\/)+/, "").split("/");
-      if (parts.length === 1 || parts[0] === "assembly" || parts[0] === folderOf(path)) continue;
+      if (parts.length === 1 || ["assembly", "shaders", folderOf(path)].includes(parts[0])) continue;
       const typeOnly = line.startsWith("import type") && contracts.includes(parts.join("/"));
       expect(allowed.includes(parts[0]) || typeOnly, `${path} imports ${target}`).toBe(true);
     }
@@ -69,8 +69,25 @@ describe("every op is whole", () => {
     expect([...names].sort()).toEqual(opcodes.sort());
   });
 
-  test.each(files)("%s has a kernel of the same name", (file) => {
+  test.each(files)("%s has a kernel and a shader of the same name", (file) => {
     expect(existsSync(join(root, `assembly/kernels/${file}.ts`))).toBe(true);
+    expect(existsSync(join(root, `shaders/${file}.wgsl`))).toBe(true);
+  });
+
+  test.each(files)("the shader of %s has the entry points that its ops name, and no other", (file) => {
+    const entries = [...read(`shaders/${file}.wgsl`).matchAll(/@compute[^{]*?fn (\w+)/g)].map(([, entry]) => entry);
+    const named = [...read(`src/ops/${file}.ts`).matchAll(/(?:entry: |dispatch\()"(\w+)"/g)].map(([, entry]) => entry);
+    expect(entries.sort()).toEqual(named.sort());
+  });
+
+  test("shaders use no float atomics, no builtin function that differs between GPUs, and no comparison with NaN", () => {
+    for (const path of walk("shaders", ".wgsl")) {
+      const code = read(path)
+        .replace(/\/\/.*$/gm, "")
+        .replace(/\/\*[\s\S]*?\*\//g, "");
+      expect(code.match(/\b(atomic\w*|exp2?|log2?|pow|tanh|sin|cos|fma)\b(?=\s*[(<])/)?.[0], path).toBeUndefined();
+      expect(code.match(/\b(\w+) != \1\b/)?.[0], path).toBeUndefined();
+    }
   });
 
   test.each(names)("%s is in the kernels' switch and in a test", (name) => {
@@ -85,6 +102,7 @@ describe("files stay small", () => {
   const limits: [string, string[], number][] = [
     ["an op", walk("src/ops"), 90],
     ["a kernel", walk("assembly/kernels"), 150],
+    ["a shader", walk("shaders", ".wgsl"), 150],
     ["a recipe", ["src/recipes/hard.ts", "src/recipes/kd.ts"], 40],
     ["an executor", walk("src/executors").filter((path) => !path.endsWith("reference.ts")), 400],
     ["the reference executor", ["src/executors/reference.ts"], 150],

@@ -118,7 +118,11 @@ const GROUPS = {
   device: {
     title: "Device:",
     entries: [
-      ["--device <name>", "auto, wasm or reference (default: auto)", oneOf("auto", "wasm", "reference")],
+      [
+        "--device <name>",
+        "auto, wasm, webgpu or reference (default: auto)",
+        oneOf("auto", "wasm", "webgpu", "reference"),
+      ],
       ["--threads <n>", "default: the cores of this machine, at most 8", number],
       ["--numerics <name>", "strict or fast (default: strict)", oneOf("strict", "fast")],
       ["--allow-nonfinite", "load weights that hold NaN or infinity", yes],

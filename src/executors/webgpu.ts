@@ -2,12 +2,11 @@
 // once a program and encoded anew for each run, because command buffers are single-use. Slots are buffers of one pool for all programs.
 
 import { LimbeckError } from "../errors.ts";
-import type { Dispatch } from "../program/dispatch.ts";
-import { type Plan, plan } from "../program/plan.ts";
-import type { Instruction, Program } from "../program/program.ts";
+import type { Program } from "../program/program.ts";
 import { sizeOf, type Value } from "../program/value.ts";
 import type { Executor, Loaded, Numbers, Persistent } from "./executor.ts";
-import { type Access, Pipelines } from "./pipelines.ts";
+import { Pipelines } from "./pipelines.ts";
+import { type Bound, type Command, type Recording, record } from "./recording.ts";
 
 // WebGPU's own numbers; the objects that name them are not global everywhere.
 const MAP_READ = 1;
@@ -16,10 +15,6 @@ const COPY_DST = 8;
 const UNIFORM = 64;
 const STORAGE = 128;
 
-/** Where a binding may begin inside a buffer: the largest value that the limits may have. */
-const ALIGNMENT = 256;
-/** Enough for whatever absent inputs are declared as; nothing reads it. */
-const NOTHING = 16;
 /** A submit must end before a watchdog (0.5 to 2 s) takes the device for hung. */
 const DISPATCHES_PER_SUBMIT = 128;
 const RUNS_IN_FLIGHT = 2;
@@ -30,39 +25,16 @@ interface Persisted {
   readonly size: number;
 }
 
-/** One dispatch of a program with what it needs, before buffers are known. */
-interface Step {
-  readonly instruction: Instruction;
-  readonly dispatch: Dispatch;
-  readonly bind: readonly string[];
-  readonly pipeline: GPUComputePipeline;
-  /** Where its parameters begin in the program's block. */
-  readonly parameters: { offset: number; size: number };
-}
-
-interface Command {
-  readonly pipeline: GPUComputePipeline;
-  readonly group: GPUBindGroup;
-  readonly grid: readonly [number, number, number];
-}
-
-class Recording implements Loaded {
-  commands: readonly Command[] = [];
+/** A loaded program with its buffers. */
+interface LoadedProgram extends Loaded {
+  readonly recording: Recording;
+  readonly block: GPUBuffer;
+  commands: readonly Command[];
   /** For which buffers the commands were made. */
-  generation = -1;
-
-  constructor(
-    readonly program: Program,
-    readonly plan: Plan,
-    readonly steps: readonly Step[],
-    /** Parameters and constants: read only, so they may share a buffer. */
-    readonly block: GPUBuffer,
-    readonly constants: ReadonlyMap<Value, number>,
-    readonly scratch: number,
-  ) {}
+  generation: number;
 }
 
-/** Work in the order in which it was asked for. A run waits until at most one other is in flight, and all behind it wait too. */
+/** Work in the order in which it was asked for. A run waits while two others are in flight, and all behind it wait too. */
 interface Job {
   readonly isRun: boolean;
   readonly go: () => void;
@@ -87,6 +59,7 @@ export class WebgpuExecutor implements Executor {
   /** Buffers for slots, the largest first, and scratch of whichever instruction runs. */
   readonly #pool: GPUBuffer[] = [];
   #scratch: GPUBuffer;
+  /** What is bound where an optional input is absent. */
   readonly #nothing: GPUBuffer;
   readonly #blocks: GPUBuffer[] = [];
   readonly #jobs: Job[] = [];
@@ -95,9 +68,8 @@ export class WebgpuExecutor implements Executor {
   #generation = 0;
   /** The first error of the device; nothing runs after it. */
   #failure: LimbeckError | undefined;
-  /** Never settles unless the device fails: what every wait is raced against. */
-  readonly #failed: Promise<never>;
-  #fail: (failure: LimbeckError) => void = () => undefined;
+  /** Who waits for an answer of the device, and must hear when none will come. */
+  readonly #waiting = new Set<(failure: unknown) => void>();
   readonly #onError = (event: GPUUncapturedErrorEvent) => {
     event.preventDefault();
     this.#fail(new LimbeckError("GPU_ERROR", `${this.adapter} reported an error: ${event.error.message}`));
@@ -107,22 +79,13 @@ export class WebgpuExecutor implements Executor {
     this.#device = device;
     this.#options = options;
     this.adapter = options.adapter ?? "the given device";
-    this.#failed = new Promise((_, reject) => {
-      this.#fail = (failure) => {
-        this.#failure ??= failure;
-        reject(this.#failure);
-        for (const { go } of this.#jobs.splice(0)) go();
-      };
-    });
-    // Whoever waits hears of it; if nobody does, the next call throws it.
-    this.#failed.catch(() => undefined);
     device.addEventListener("uncapturederror", this.#onError);
     device.lost.then(({ reason, message }) =>
       this.#fail(new LimbeckError("GPU_LOST", `${this.adapter} was lost (${reason || "unknown"}): ${message}`)),
     );
     this.#pipelines = new Pipelines(device);
-    this.#nothing = this.#buffer(NOTHING, STORAGE, "nothing");
-    this.#scratch = this.#buffer(NOTHING, STORAGE, "scratch");
+    this.#nothing = this.#buffer(0, STORAGE, "nothing");
+    this.#scratch = this.#buffer(0, STORAGE, "scratch");
   }
 
   /** A device of the best adapter, with WebGPU's default limits. */
@@ -131,66 +94,26 @@ export class WebgpuExecutor implements Executor {
     if (!adapter)
       throw new LimbeckError(
         "NO_ADAPTER",
-        "this machine shows no WebGPU adapter: no GPU, or no driver that WebGPU accepts",
+        "this machine shows no WebGPU adapter: it has no GPU, or no driver that WebGPU accepts",
       );
     const { description, vendor, architecture, device } = adapter.info;
-    const name = description || [vendor, architecture, device].filter(Boolean).join(" ");
-    const keep = [gpu, adapter];
-    return new WebgpuExecutor(await adapter.requestDevice(), { adapter: name || "an adapter without a name", keep });
+    const name = description || [vendor, architecture, device].filter(Boolean).join(" ") || "an adapter without a name";
+    return new WebgpuExecutor(await adapter.requestDevice(), { adapter: name, keep: [gpu, adapter] });
   }
 
-  load(program: Program): Recording {
+  /** Entry points compiled so far. */
+  get pipelines(): number {
+    return this.#pipelines.count;
+  }
+
+  load(program: Program): LoadedProgram {
     this.#check();
-    const words: number[] = [];
-    const append = (numbers: readonly number[]): number => {
-      const offset = words.length * 4;
-      words.push(...numbers);
-      while ((words.length * 4) % ALIGNMENT !== 0) words.push(0);
-      return offset;
-    };
-    const constants = new Map<Value, number>();
-    for (const value of program.values) {
-      this.#fits(value);
-      if (value.storage === "constant")
-        constants.set(
-          value,
-          append(value.dtype === "u32" ? value.data! : [...new Uint32Array(Float32Array.from(value.data!).buffer)]),
-        );
-    }
-    const steps = program.instructions.flatMap((instruction) => {
-      const { op, dims, attributes, inputs, accumulate } = instruction;
-      if (accumulate && !op.accumulates)
-        throw new LimbeckError("UNSUPPORTED_OP", `the shader of ${op.name} cannot add to what its output holds`);
-      return op.dispatches(dims, attributes, instruction).map((dispatch): Step => {
-        const most = this.#device.limits.maxComputeWorkgroupsPerDimension;
-        if (dispatch.grid.some((n) => n > most || n < 1))
-          throw new LimbeckError(
-            "GPU_LIMIT",
-            `${op.name} needs ${dispatch.grid.join(" × ")} workgroups, ${this.adapter} has 1 to ${most} per dimension`,
-          );
-        const bind = dispatch.bind ?? ["out", ...Object.keys(op.inputs)];
-        const present = bind.reduce((bits, name, i) => (this.#bound(instruction, name) ? bits | (2 << i) : bits), 0);
-        const own = dispatch.parameters ?? op.parameters(dims, attributes, inputs);
-        const parameters = [Number(accumulate), present, ...own];
-        const access = bind.map(
-          (name): Access =>
-            name === "out" || name === "scratch" || op.writes?.includes(name) ? "storage" : "read-only-storage",
-        );
-        const pipeline = this.#pipelines.get(dispatch.entry, access);
-        return {
-          ...{ instruction, dispatch, bind, pipeline },
-          parameters: { offset: append(parameters), size: parameters.length * 4 },
-        };
-      });
-    });
-    const planned = plan(program);
-    const scratch = Math.max(0, ...steps.map(({ dispatch }) => dispatch.scratch ?? 0));
-    const block = this.#buffer(Math.max(ALIGNMENT, words.length * 4), UNIFORM | STORAGE | COPY_DST, program.name);
-    this.#device.queue.writeBuffer(block, 0, Uint32Array.from(words));
+    const recording = record(program, this.#pipelines, { adapter: this.adapter, limits: this.#device.limits });
+    const block = this.#buffer(recording.words.length * 4, UNIFORM | STORAGE | COPY_DST, program.name);
+    this.#device.queue.writeBuffer(block, 0, Uint32Array.from(recording.words));
     this.#blocks.push(block);
-    const recording = new Recording(program, planned, steps, block, constants, scratch);
     this.#do(false, () => this.#prepare(recording));
-    return recording;
+    return { program, recording, block, commands: [], generation: -1 };
   }
 
   write(value: Persistent, data: Numbers): void {
@@ -206,38 +129,41 @@ export class WebgpuExecutor implements Executor {
 
   run(loaded: Loaded): void {
     this.#check();
-    const recording = loaded as Recording;
+    const program = loaded as LoadedProgram;
     this.#do(true, () => {
       // Values of another shape may have been written since the program was loaded.
-      this.#prepare(recording);
-      if (recording.generation !== this.#generation) this.#bind(recording);
-      this.#submit(recording.commands);
+      this.#prepare(program.recording);
+      if (program.generation !== this.#generation) this.#bind(program);
+      this.#submit(program.commands);
       this.#inFlight++;
       const done = () => {
         this.#inFlight--;
         this.#next();
       };
-      this.#device.queue.onSubmittedWorkDone().then(done, done);
+      this.#device.queue
+        .onSubmittedWorkDone()
+        .then(done, done)
+        .catch((error) => this.#fail(error));
     });
   }
 
   async read(value: Persistent): Promise<Numbers> {
     this.#check();
-    const staging = new Promise<GPUBuffer>((resolve, reject) => {
-      this.#do(false, () => {
-        try {
-          this.#check();
-          resolve(this.#stage(value));
-        } catch (error) {
-          reject(error);
-        }
-      });
-    });
-    const buffer = await Promise.race([staging, this.#failed]);
-    await Promise.race([buffer.mapAsync(MAP_READ).catch((cause) => this.#lost(cause)), this.#failed]);
+    const staging = await this.#answer(
+      new Promise<GPUBuffer>((resolve, reject) =>
+        this.#do(false, () => {
+          try {
+            resolve(this.#stage(value));
+          } catch (error) {
+            reject(error);
+          }
+        }),
+      ),
+    );
+    await this.#answer(staging.mapAsync(MAP_READ));
     this.#check();
-    const bytes = buffer.getMappedRange().slice(0);
-    buffer.destroy();
+    const bytes = staging.getMappedRange().slice(0);
+    staging.destroy();
     return value.dtype === "u32" ? new Uint32Array(bytes) : new Float32Array(bytes);
   }
 
@@ -249,59 +175,54 @@ export class WebgpuExecutor implements Executor {
   }
 
   memory(): { bytes: number; persistent: number } {
-    const total = (buffers: Iterable<GPUBuffer>) => [...buffers].reduce((sum, { size }) => sum + size, 0);
-    const persistent = total([...this.#persistent.values()].map(({ buffer }) => buffer));
-    return { bytes: persistent + total([...this.#pool, ...this.#blocks, this.#scratch, this.#nothing]), persistent };
+    const total = (buffers: readonly GPUBuffer[]) => buffers.reduce((sum, { size }) => sum + size, 0);
+    return { bytes: total(this.#buffers()), persistent: total(this.#buffers().slice(0, this.#persistent.size)) };
   }
 
   dispose(): void {
-    this.#failure ??= new LimbeckError("DISPOSED", "this executor was disposed");
     this.#device.removeEventListener("uncapturederror", this.#onError);
-    for (const { go } of this.#jobs.splice(0)) go();
-    const buffers = [...this.#persistent.values()].map(({ buffer }) => buffer);
-    for (const buffer of [...buffers, ...this.#pool, ...this.#blocks, this.#scratch, this.#nothing]) buffer.destroy();
+    this.#fail(new LimbeckError("DISPOSED", "this executor was disposed"));
+    for (const buffer of this.#buffers()) buffer.destroy();
     this.#persistent.clear();
     if (!this.#options.borrowed) this.#device.destroy();
+  }
+
+  /** All buffers; those of persistent values come first. */
+  #buffers(): GPUBuffer[] {
+    const persistent = [...this.#persistent.values()].map(({ buffer }) => buffer);
+    return [...persistent, ...this.#pool, ...this.#blocks, this.#scratch, this.#nothing];
   }
 
   #check(): void {
     if (this.#failure) throw this.#failure;
   }
 
-  /** A map that failed: because the device is gone, if so, else for its own reason. */
-  #lost(cause: unknown): never {
-    throw this.#failure ?? new LimbeckError("GPU_READ", `${this.adapter} gave no numbers back`, { cause });
+  #fail(failure: LimbeckError): void {
+    this.#failure ??= failure;
+    this.#jobs.length = 0;
+    for (const reject of this.#waiting) reject(this.#failure);
+  }
+
+  /** What the device answers, or its failure: a lost device may leave a promise open for ever. */
+  #answer<T>(promise: Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      this.#waiting.add(reject);
+      promise.then(resolve, (cause) => reject(this.#failure ?? cause)).finally(() => this.#waiting.delete(reject));
+    });
   }
 
   #do(isRun: boolean, go: () => void): void {
-    const guarded = () => {
-      // After a failure only those who wait for an answer go on; they find the failure.
-      if (!this.#failure) go();
-    };
-    this.#jobs.push({ isRun, go: guarded });
+    this.#jobs.push({ isRun, go });
     this.#next();
   }
 
   #next(): void {
-    for (let job = this.#jobs[0]; job && !(job.isRun && this.#inFlight >= RUNS_IN_FLIGHT); job = this.#jobs[0]) {
-      this.#jobs.shift();
-      job.go();
-    }
-  }
-
-  #fits(value: Value): void {
-    const { maxStorageBufferBindingSize: binding, maxBufferSize } = this.#device.limits;
-    const most = Math.min(binding, maxBufferSize);
-    if (sizeOf(value) * 4 > most)
-      throw new LimbeckError(
-        "GPU_LIMIT",
-        `[${value.shape}] takes ${sizeOf(value) * 4} bytes, ${this.adapter} binds at most ${most}; use a smaller batch, length or model.`,
-        { where: value.name || "a temporary" },
-      );
+    while (this.#jobs.length > 0 && !(this.#jobs[0].isRun && this.#inFlight >= RUNS_IN_FLIGHT))
+      (this.#jobs.shift() as Job).go();
   }
 
   #buffer(bytes: number, usage: number, label: string): GPUBuffer {
-    return this.#device.createBuffer({ size: Math.ceil(bytes / 16) * 16, usage, label });
+    return this.#device.createBuffer({ size: Math.max(16, Math.ceil(bytes / 16) * 16), usage, label });
   }
 
   /** The buffer of an input or state, made anew (zeros) when its size is another. */
@@ -316,62 +237,45 @@ export class WebgpuExecutor implements Executor {
     return placed;
   }
 
-  /** Slots by rank: the program's largest slot lies in the pool's largest buffer. */
-  #ranked({ plan: { slots } }: Recording): number[] {
-    return slots.map((_, i) => i).sort((a, b) => slots[b] - slots[a] || a - b);
-  }
-
-  #prepare(recording: Recording): void {
-    for (const value of recording.program.values)
-      if (value.storage === "input" || value.storage === "state") this.#place(value);
+  #prepare({ program, ranked, plan, scratch }: Recording): void {
+    for (const value of program.values) if (value.storage === "input" || value.storage === "state") this.#place(value);
     const grown = (old: GPUBuffer | undefined, bytes: number, label: string): GPUBuffer => {
       if (old && old.size >= bytes) return old;
       old?.destroy();
       this.#generation++;
       return this.#buffer(bytes, STORAGE, label);
     };
-    this.#ranked(recording).forEach((slot, rank) => {
-      this.#pool[rank] = grown(this.#pool[rank], recording.plan.slots[slot], `slot ${rank}`);
+    ranked.forEach((slot, rank) => {
+      this.#pool[rank] = grown(this.#pool[rank], plan.slots[slot], `slot ${rank}`);
     });
-    this.#scratch = grown(this.#scratch, recording.scratch, "scratch");
+    this.#scratch = grown(this.#scratch, scratch, "scratch");
   }
 
-  /** The value that an instruction means by a name of `bind`; true for scratch, undefined for an absent input. */
-  #bound({ op, inputs, output }: Instruction, name: string): Value | true | undefined {
-    if (name === "scratch") return true;
-    if (name === "out") return output ?? undefined;
-    const [input, index] = name.split(".");
-    const place = Object.keys(op.inputs).indexOf(input);
-    if (place < 0) throw new LimbeckError("OP_BIND", `${op.name} binds "${name}", which is none of its inputs`);
-    const value = inputs[place];
-    return (index === undefined ? (value as Value | null) : (value as readonly Value[])[Number(index)]) ?? undefined;
-  }
-
-  #bind(recording: Recording): void {
-    const slotBuffer = new Map(this.#ranked(recording).map((slot, rank) => [slot, this.#pool[rank]]));
-    const bindingOf = (instruction: Instruction, name: string): GPUBufferBinding => {
-      const value = this.#bound(instruction, name);
-      if (value === undefined) return { buffer: this.#nothing };
-      if (value === true) return { buffer: this.#scratch };
-      const size = sizeOf(value) * 4;
-      const constant = recording.constants.get(value);
-      if (constant !== undefined) return { buffer: recording.block, offset: constant, size };
-      const slot = recording.plan.slotOf.get(value);
-      return { buffer: slot === undefined ? this.#place(value).buffer : slotBuffer.get(slot)!, size };
+  #bind(loaded: LoadedProgram): void {
+    const { recording, block } = loaded;
+    const slots = new Map(recording.ranked.map((slot, rank) => [slot, this.#pool[rank]]));
+    const bufferOf = (value: Value): GPUBuffer =>
+      slots.get(recording.plan.slotOf.get(value) ?? -1) ?? this.#place(value).buffer;
+    const resource = (bound: Bound): GPUBufferBinding => {
+      if (bound === null) return { buffer: this.#nothing };
+      if (bound === "scratch") return { buffer: this.#scratch };
+      const size = sizeOf(bound) * 4;
+      const offset = recording.constants.get(bound);
+      return offset === undefined ? { buffer: bufferOf(bound), size } : { buffer: block, offset, size };
     };
-    recording.commands = recording.steps.map(({ instruction, dispatch, bind, pipeline, parameters }) => ({
+    loaded.commands = recording.steps.map(({ dispatch, bound, pipeline, parameters }) => ({
       pipeline,
       grid: dispatch.grid,
       group: this.#device.createBindGroup({
         label: dispatch.entry,
         layout: this.#pipelines.layoutOf(pipeline),
         entries: [
-          { binding: 0, resource: { buffer: recording.block, ...parameters } },
-          ...bind.map((name, i) => ({ binding: i + 1, resource: bindingOf(instruction, name) })),
+          { binding: 0, resource: { buffer: block, ...parameters } },
+          ...bound.map((value, i) => ({ binding: i + 1, resource: resource(value) })),
         ],
       }),
     }));
-    recording.generation = this.#generation;
+    loaded.generation = this.#generation;
   }
 
   #submit(commands: readonly Command[]): void {

@@ -6,8 +6,7 @@
 // Maps are [N, H, L], L the longest sequence rounded up; entries past a row's own length, and tail rows, are zero.
 // Scaled dot-product attention (Vaswani et al. 2017, eq. 1) is mix(softmax(pairs(q, k, 1/√d)), v).
 
-import { ATTENTION_TILE as TILE } from "../../shaders/layout.ts";
-import type { Dispatch } from "../program/dispatch.ts";
+import { squares } from "../program/dispatch.ts";
 import { type Attributes, type Dims, defineOp, type Formula, f32Bits, type GradientRule } from "../program/op.ts";
 
 type Map = { H: number; L: number; scale: number };
@@ -15,10 +14,8 @@ type Mix = { scale: number };
 
 const parameters = ({ N, D, H, L, P }: Dims, { scale }: Attributes) => [N, D, H, L, P - 1, f32Bits(scale as number)];
 
-/** Squares of a [length, width], heads, and sequences with one for the tail rows. */
-const dispatch = (entry: string, width: number, { H, L, P }: Dims): Dispatch[] => [
-  { entry, grid: [Math.ceil(L / TILE) * Math.ceil(width / TILE), H, P] },
-];
+/** For each head, and for each sequence and the tail rows, squares of a [length, width]. */
+const dispatch = (entry: string, width: number, { H, L, P }: Dims) => [{ entry, grid: squares(L, width, H, P) }];
 
 /** Calls f for every pair (row i, column j) of every sequence and head: rows n and m of the batch, p at [n, h, j]. */
 function eachPair(

@@ -1,6 +1,6 @@
 // How an op runs on a GPU, as plain data: which entry points of shaders/ on how many workgroups. No device code.
 
-import { COLUMNS, GROUP, ROWS } from "../../shaders/layout.ts";
+import { ATTENTION_TILE, COLUMNS, GROUP, ROWS } from "../../shaders/layout.ts";
 
 export type Grid = readonly [x: number, y: number, z: number];
 
@@ -37,3 +37,8 @@ export const rows = (n: number): Grid => spread(Math.ceil(n / ROWS));
 
 /** A few columns a workgroup, all rows of them. */
 export const columns = (n: number): Grid => [Math.ceil(n / COLUMNS), 1, 1];
+
+/** The squares of so many matrices of this size. */
+export function squares(rows: number, columns: number, y: number, z: number): Grid {
+  return [Math.ceil(rows / ATTENTION_TILE) * Math.ceil(columns / ATTENTION_TILE), y, z];
+}

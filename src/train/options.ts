@@ -39,7 +39,7 @@ export const TRAINING: TrainingOptions = {
 };
 
 export interface DeviceOptions {
-  device: "auto" | "wasm" | "reference";
+  device: "auto" | "wasm" | "webgpu" | "reference";
   numerics: "strict" | "fast";
   /** 0: as many as the host has cores, at most 8. */
   threads: number;

@@ -5,10 +5,12 @@ import { InputError } from "../errors.ts";
 import type { Executor } from "../executors/executor.ts";
 import { ReferenceExecutor } from "../executors/reference.ts";
 import { WasmExecutor } from "../executors/wasm.ts";
+import { WebgpuExecutor } from "../executors/webgpu.ts";
 import type { BertConfig } from "../formats/config.ts";
 import type { Files } from "../formats/files.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { DEVICE, type DeviceOptions } from "./options.ts";
+import { requireRight } from "./selfTest.ts";
 
 /** A folder: its path where the runtime has paths, or its files. */
 export type FolderSource = string | Files;
@@ -40,14 +42,29 @@ export async function openDevice(runtime: Runtime, options: Partial<DeviceOption
       threads: 1,
       choice: "reference: plain TypeScript in f64, for checking",
     };
+  if (device === "webgpu") return openGpu(runtime);
   if (device !== "wasm" && device !== "auto")
-    throw new InputError("DEVICE", `there is no device "${device}"; known: auto, wasm, reference.`, {
+    throw new InputError("DEVICE", `there is no device "${device}"; known: auto, wasm, webgpu, reference.`, {
       where: "--device",
     });
   const wanted = threads > 0 ? threads : Math.min(MOST_THREADS, runtime.cores());
   const executor = await WasmExecutor.create(runtime, { threads: wanted });
   const why = executor.note ?? `${executor.threads} thread${executor.threads === 1 ? "" : "s"}`;
-  return { executor, threads: executor.threads, choice: `wasm: SIMD, strict numerics, ${why}` };
+  const reason = device === "auto" ? "; WebGPU runs when it is asked for by name" : "";
+  return { executor, threads: executor.threads, choice: `wasm: SIMD, strict numerics, ${why}${reason}` };
+}
+
+async function openGpu(runtime: Runtime): Promise<Device> {
+  const gpu = await runtime.gpu?.();
+  if (!gpu) throw new InputError("NO_WEBGPU", `${runtime.name} has no WebGPU; use wasm.`, { where: "--device webgpu" });
+  const executor = await WebgpuExecutor.create(gpu);
+  try {
+    const verdict = await requireRight(executor, executor.adapter);
+    return { executor, threads: 1, choice: `webgpu: ${executor.adapter}, ${verdict}` };
+  } catch (error) {
+    executor.dispose();
+    throw error;
+  }
 }
 
 export function openFolder(runtime: Runtime, source: FolderSource): Files {

@@ -30,7 +30,7 @@ const SWIFTSHADER = "/usr/lib/chromium/vk_swiftshader_icd.json";
  * WebGPU through the package `webgpu`. LIMBECK_WEBGPU=1: it must be there, else the tests fail; 0: it is not looked for; unset: it runs
  * where an adapter is. One device serves all tests of a file.
  */
-async function webgpu(): Promise<Device> {
+async function findWebgpu(): Promise<Device> {
   const wanted = process.env.LIMBECK_WEBGPU;
   // Dawn's objects die with the one they came from: whoever holds the device must hold all three.
   const device = (missing?: string, found?: { device: GPUDevice; keep: unknown }, adapter?: string): Device => ({
@@ -54,9 +54,11 @@ async function webgpu(): Promise<Device> {
   }
 }
 
+export const webgpu = await findWebgpu();
+
 export const devices: readonly Device[] = [
   { name: "reference", tolerance: 1e-9, make: async () => new ReferenceExecutor() },
   wasm(1),
   wasm(2),
-  await webgpu(),
+  webgpu,
 ];

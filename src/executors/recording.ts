@@ -1,0 +1,128 @@
+// A Program made ready for a GPU, before any buffer is known: its dispatches with their pipelines, and one block of parameters and
+// constants. Whatever cannot run is found here.
+
+import { LimbeckError } from "../errors.ts";
+import type { Dispatch, Grid } from "../program/dispatch.ts";
+import { type Plan, plan } from "../program/plan.ts";
+import type { Instruction, Program } from "../program/program.ts";
+import { sizeOf, Value } from "../program/value.ts";
+import type { Loaded } from "./executor.ts";
+import type { Access, Pipelines } from "./pipelines.ts";
+
+/** Where a binding may begin inside a buffer: the largest value that the limits may have. */
+const ALIGNMENT = 256;
+
+/** What a binding holds; null for an absent optional input. */
+export type Bound = Value | "scratch" | null;
+
+export interface Step {
+  readonly dispatch: Dispatch;
+  readonly bound: readonly Bound[];
+  readonly pipeline: GPUComputePipeline;
+  /** Its parameters in the program's block. */
+  readonly parameters: { readonly offset: number; readonly size: number };
+}
+
+/** A step with its buffers. */
+export interface Command {
+  readonly pipeline: GPUComputePipeline;
+  readonly group: GPUBindGroup;
+  readonly grid: Grid;
+}
+
+export interface Recording extends Loaded {
+  readonly plan: Plan;
+  /** Slots, the largest first. */
+  readonly ranked: readonly number[];
+  readonly steps: readonly Step[];
+  /** Parameters and constants, and where each constant begins. Read only, so they may share a buffer. */
+  readonly words: readonly number[];
+  readonly constants: ReadonlyMap<Value, number>;
+  /** Bytes. */
+  readonly scratch: number;
+}
+
+export interface Limits {
+  /** Who has them. */
+  readonly adapter: string;
+  readonly limits: GPUSupportedLimits;
+}
+
+export function record(program: Program, pipelines: Pipelines, device: Limits): Recording {
+  const words: number[] = [];
+  const append = (numbers: Iterable<number>): number => {
+    const offset = words.length * 4;
+    words.push(...numbers);
+    while ((words.length * 4) % ALIGNMENT !== 0) words.push(0);
+    return offset;
+  };
+  const constants = new Map<Value, number>();
+  for (const value of program.values) {
+    requireFit(value, device);
+    if (value.storage !== "constant") continue;
+    const data = value.data as readonly number[];
+    constants.set(value, append(value.dtype === "u32" ? data : new Uint32Array(Float32Array.from(data).buffer)));
+  }
+  const steps = program.instructions.flatMap((instruction) => {
+    const { op, dims, attributes, inputs, accumulate } = instruction;
+    if (accumulate && !op.accumulates)
+      throw new LimbeckError("UNSUPPORTED_OP", `the shader of ${op.name} cannot add to what its output holds`);
+    return op.dispatches(dims, attributes, instruction).map((dispatch): Step => {
+      requireGrid(dispatch, device);
+      const names = dispatch.bind ?? ["out", ...Object.keys(op.inputs)];
+      const bound = names.map((name) => resolve(instruction, name));
+      const access = names.map(
+        (name): Access =>
+          name === "out" || name === "scratch" || op.writes?.includes(name) ? "storage" : "read-only-storage",
+      );
+      bound.forEach((value, i) => {
+        if (value !== null && access[i] === "storage" && bound.indexOf(value) !== bound.lastIndexOf(value))
+          throw new LimbeckError("OP_ALIAS", `${op.name} reads ${names[i]} under another name while it writes it`);
+      });
+      const present = bound.reduce((bits, value, i) => (value === null ? bits : bits | (2 << i)), 0);
+      const own = dispatch.parameters ?? op.parameters(dims, attributes, inputs);
+      const parameters = [Number(accumulate), present, ...own];
+      return {
+        ...{ dispatch, bound, pipeline: pipelines.get(dispatch.entry, access) },
+        parameters: { offset: append(parameters), size: parameters.length * 4 },
+      };
+    });
+  });
+  const planned = plan(program);
+  const { slots } = planned;
+  return {
+    ...{ program, plan: planned, steps, words, constants },
+    ranked: slots.map((_, i) => i).sort((a, b) => slots[b] - slots[a] || a - b),
+    scratch: Math.max(0, ...steps.map(({ dispatch }) => dispatch.scratch ?? 0)),
+  };
+}
+
+/** What an instruction means by a name of `bind`. */
+function resolve({ op, inputs, output }: Instruction, name: string): Bound {
+  if (name === "scratch") return name;
+  if (name === "out") return output;
+  const [input, index] = name.split(".");
+  const given = inputs[Object.keys(op.inputs).indexOf(input)];
+  const value = index === undefined || given === null ? given : (given as readonly Value[])?.[Number(index)];
+  if (value === null || value instanceof Value) return value;
+  throw new LimbeckError("OP_BIND", `${op.name} binds "${name}", which is none of its inputs`);
+}
+
+function requireFit(value: Value, { adapter, limits }: Limits): void {
+  const most = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
+  if (sizeOf(value) * 4 > most)
+    throw new LimbeckError(
+      "GPU_LIMIT",
+      `[${value.shape}] takes ${sizeOf(value) * 4} bytes, and ${adapter} binds at most ${most}; use a smaller batch, length or model.`,
+      { where: value.name || "a temporary" },
+    );
+}
+
+function requireGrid({ entry, grid }: Dispatch, { adapter, limits }: Limits): void {
+  const most = limits.maxComputeWorkgroupsPerDimension;
+  if (grid.some((n) => n < 1 || n > most))
+    throw new LimbeckError(
+      "GPU_LIMIT",
+      `${entry} needs ${grid.join(" × ")} workgroups, and ${adapter} has 1 to ${most} per dimension; use a smaller batch, length or model.`,
+    );
+}

@@ -1,0 +1,163 @@
+// What the WebGPU executor promises beyond right numbers: sameness, order, limits, and an end when the device fails.
+
+import { describe, expect, test } from "vitest";
+import { WasmExecutor } from "../../src/executors/wasm.ts";
+import { WebgpuExecutor } from "../../src/executors/webgpu.ts";
+import { copy, dropout, keep, linear } from "../../src/ops/index.ts";
+import { Trace } from "../../src/program/program.ts";
+import { node } from "../../src/runtimes/node.ts";
+import { selfTest } from "../../src/train/selfTest.ts";
+import { bytesOf, type TinyRun, tinyRun } from "../train/tiny.ts";
+import { webgpu } from "./each.ts";
+
+async function trained(steps: number): Promise<TinyRun & { pipelines: number }> {
+  const executor = (await webgpu.make()) as WebgpuExecutor;
+  const run = await tinyRun(executor, steps, 7);
+  const { pipelines } = executor;
+  executor.dispose();
+  return { ...run, pipelines };
+}
+
+async function fresh(): Promise<{ device: GPUDevice; executor: WebgpuExecutor; keep: unknown }> {
+  const gpu = await node.gpu?.();
+  const adapter = await gpu?.requestAdapter();
+  const device = (await adapter?.requestDevice()) as GPUDevice;
+  return { device, executor: new WebgpuExecutor(device), keep: [gpu, adapter] };
+}
+
+/** total += x */
+function adder() {
+  const trace = new Trace();
+  const x = trace.input("x", [3]);
+  const total = trace.state("total", [3]);
+  trace.retarget(copy({ x }, {}), total, true);
+  return { x, total, program: trace.finish("adder") };
+}
+
+describe.skipIf(webgpu.missing)(`the executor ${webgpu.name}`, () => {
+  test("trains the same bytes twice, and follows WASM with the same dropout masks", async () => {
+    const [first, second] = [await trained(4), await trained(4)];
+    expect(bytesOf(second.weights)).toBe(bytesOf(first.weights));
+    const wasm = await WasmExecutor.create(node, { threads: 1 });
+    const expected = await tinyRun(wasm, 4, 7);
+    wasm.dispose();
+    // f32 sums in another order; another mask would move the first loss by more than a hundredth.
+    expected.losses.forEach((loss, i) => {
+      expect(Math.abs(first.losses[i] - loss) / loss).toBeLessThanOrEqual(1e-4);
+    });
+    // Nothing is compiled for a batch of another shape.
+    expect(second.pipelines).toBe((await trained(1)).pipelines);
+  });
+
+  test("drops exactly the elements that WASM drops", async () => {
+    const trace = new Trace();
+    const x = trace.input("x", [1001]);
+    const seed = trace.input("seed", [2], "u32");
+    const y = keep(dropout({ x, seed }, { p: 0.3, site: 77 }), "y");
+    const program = trace.finish("dropout");
+    const found = await Promise.all(
+      [await webgpu.make(), await WasmExecutor.create(node, { threads: 1 })].map(async (executor) => {
+        executor.write(x, new Float32Array(1001).fill(1));
+        executor.write(seed, Uint32Array.of(0xfedcba98, 12345));
+        executor.run(executor.load(program));
+        const numbers = await executor.read(y);
+        executor.dispose();
+        return numbers;
+      }),
+    );
+    expect(found[0]).toEqual(found[1]);
+    expect(found[0].filter((v) => v === 0).length).toBeGreaterThan(200);
+  });
+
+  test("keeps the order of writes, runs and reads, though at most two runs are in flight", async () => {
+    const { x, total, program } = adder();
+    const executor = await webgpu.make();
+    const loaded = executor.load(program);
+    const reads = [];
+    for (let i = 1; i <= 7; i++) {
+      const numbers = Float32Array.of(i, 10 * i, 0);
+      executor.write(x, numbers);
+      numbers.fill(Number.NaN);
+      executor.run(loaded);
+      reads.push(executor.read(total));
+    }
+    expect((await Promise.all(reads)).map(([a, b]) => [a, b])).toEqual(
+      [1, 3, 6, 10, 15, 21, 28].map((n) => [n, 10 * n]),
+    );
+    executor.release("total");
+    executor.run(loaded);
+    expect([...(await executor.read(total))]).toEqual([7, 70, 0]);
+    executor.dispose();
+  });
+
+  test("makes one program's bind groups anew when another needs larger slots", async () => {
+    const product = (rows: number) => {
+      const trace = new Trace();
+      const x = trace.input("x", [rows, 4]);
+      const hidden = linear(x, trace.input("w", [4, 4]));
+      return { x, y: keep(linear(hidden, trace.input("w", [4, 4])), `y${rows}`), program: trace.finish("product") };
+    };
+    const [small, large] = [product(2), product(500)];
+    const executor = await webgpu.make();
+    executor.write(
+      { name: "w", shape: [4, 4], dtype: "f32" },
+      Float32Array.of(2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 2),
+    );
+    const loaded = executor.load(small.program);
+    for (const { x, y, program } of [small, large, small]) {
+      executor.write(x, new Float32Array(x.shape[0] * 4).fill(1));
+      executor.run(program === small.program ? loaded : executor.load(program));
+      expect((await executor.read(y)).every((v) => v === 4)).toBe(true);
+    }
+    executor.dispose();
+  });
+
+  test("refuses at load what the device cannot bind, with the numbers", async () => {
+    const trace = new Trace();
+    const huge = trace.input("huge", [40_000, 1000]);
+    trace.retarget(copy({ x: huge }, {}), trace.state("copy", [40_000, 1000]), false);
+    const executor = await webgpu.make();
+    expect(() => executor.load(trace.finish("huge"))).toThrow(/huge: \[40000,1000\] takes 160000000 bytes.* 134217728/);
+    await expect(executor.read({ name: "huge", shape: [1], dtype: "f32" })).rejects.toThrow("nothing was written");
+    executor.dispose();
+  });
+
+  test("a lost device ends every wait and every further call", async () => {
+    const { device, executor, keep } = await fresh();
+    const { x, total, program } = adder();
+    const loaded = executor.load(program);
+    executor.write(x, Float32Array.of(1, 2, 3));
+    for (let i = 0; i < 4; i++) executor.run(loaded);
+    const read = executor.read(total);
+    device.destroy();
+    await expect(read).rejects.toMatchObject({ code: "GPU_LOST" });
+    expect(() => executor.run(loaded)).toThrow(/was lost/);
+    await expect(executor.read(total)).rejects.toMatchObject({ code: "GPU_LOST" });
+    executor.dispose();
+    expect(keep).toBeDefined();
+  });
+
+  test("an error that nobody caught stops the run", async () => {
+    const { device, executor, keep } = await fresh();
+    const { x, program } = adder();
+    const loaded = executor.load(program);
+    executor.write(x, Float32Array.of(1, 2, 3));
+    device.createBuffer({ size: 4, usage: 0xffff });
+    await expect(executor.read(x)).rejects.toMatchObject({ code: "GPU_ERROR" });
+    expect(() => executor.run(loaded)).toThrow(/reported an error/);
+    executor.dispose();
+    expect(keep).toBeDefined();
+  });
+
+  test("the self-test passes, and sees a kernel that is wrong", async () => {
+    const executor = await webgpu.make();
+    const errors = await selfTest(executor);
+    expect([...errors.values()].every((error) => error < 1e-5)).toBe(true);
+    const run = executor.run.bind(executor);
+    // A GPU that forgets what it was told to compute.
+    executor.run = (loaded) => (loaded.program.name.endsWith("layerNorm") ? undefined : run(loaded));
+    const wrong = await selfTest(executor);
+    expect([...wrong].filter(([, error]) => !(error < 1e-5)).map(([name]) => name)).toEqual(["layerNorm"]);
+    executor.dispose();
+  });
+});
