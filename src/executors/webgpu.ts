@@ -45,7 +45,7 @@ export interface WebgpuOptions {
   readonly adapter?: string;
   /** The device is the user's: dispose leaves it alive. */
   readonly borrowed?: boolean;
-  /** Objects that the device came from: Dawn's device dies with them. */
+  /** The GPU that the device came from: in Node the process crashes when it is collected while the device is in use or owes an answer. */
   readonly keep?: readonly unknown[];
 }
 
@@ -99,11 +99,6 @@ export class WebgpuExecutor implements Executor {
     const { description, vendor, architecture, device } = adapter.info;
     const name = description || [vendor, architecture, device].filter(Boolean).join(" ") || "an adapter without a name";
     return new WebgpuExecutor(await adapter.requestDevice(), { adapter: name, keep: [gpu, adapter] });
-  }
-
-  /** Entry points compiled so far. */
-  get pipelines(): number {
-    return this.#pipelines.count;
   }
 
   load(program: Program): LoadedProgram {

@@ -10,19 +10,19 @@ import { selfTest } from "../../src/train/selfTest.ts";
 import { bytesOf, type TinyRun, tinyRun } from "../train/tiny.ts";
 import { webgpu } from "./each.ts";
 
-async function trained(steps: number): Promise<TinyRun & { pipelines: number }> {
-  const executor = (await webgpu.make()) as WebgpuExecutor;
-  const run = await tinyRun(executor, steps, 7);
-  const { pipelines } = executor;
+async function trained(): Promise<TinyRun> {
+  const executor = await webgpu.make();
+  const run = await tinyRun(executor, 3, 7);
   executor.dispose();
-  return { ...run, pipelines };
+  return run;
 }
 
-async function fresh(): Promise<{ device: GPUDevice; executor: WebgpuExecutor; keep: unknown }> {
+/** A device that a test may break. */
+async function fresh(): Promise<{ device: GPUDevice; executor: WebgpuExecutor }> {
   const gpu = await node.gpu?.();
   const adapter = await gpu?.requestAdapter();
   const device = (await adapter?.requestDevice()) as GPUDevice;
-  return { device, executor: new WebgpuExecutor(device), keep: [gpu, adapter] };
+  return { device, executor: new WebgpuExecutor(device, { keep: [gpu, adapter] }) };
 }
 
 /** total += x */
@@ -36,17 +36,15 @@ function adder() {
 
 describe.skipIf(webgpu.missing)(`the executor ${webgpu.name}`, () => {
   test("trains the same bytes twice, and follows WASM with the same dropout masks", async () => {
-    const [first, second] = [await trained(4), await trained(4)];
+    const [first, second] = [await trained(), await trained()];
     expect(bytesOf(second.weights)).toBe(bytesOf(first.weights));
     const wasm = await WasmExecutor.create(node, { threads: 1 });
-    const expected = await tinyRun(wasm, 4, 7);
+    const expected = await tinyRun(wasm, 3, 7);
     wasm.dispose();
     // f32 sums in another order; another mask would move the first loss by more than a hundredth.
     expected.losses.forEach((loss, i) => {
       expect(Math.abs(first.losses[i] - loss) / loss).toBeLessThanOrEqual(1e-4);
     });
-    // Nothing is compiled for a batch of another shape.
-    expect(second.pipelines).toBe((await trained(1)).pipelines);
   });
 
   test("drops exactly the elements that WASM drops", async () => {
@@ -123,7 +121,7 @@ describe.skipIf(webgpu.missing)(`the executor ${webgpu.name}`, () => {
   });
 
   test("a lost device ends every wait and every further call", async () => {
-    const { device, executor, keep } = await fresh();
+    const { device, executor } = await fresh();
     const { x, total, program } = adder();
     const loaded = executor.load(program);
     executor.write(x, Float32Array.of(1, 2, 3));
@@ -134,11 +132,10 @@ describe.skipIf(webgpu.missing)(`the executor ${webgpu.name}`, () => {
     expect(() => executor.run(loaded)).toThrow(/was lost/);
     await expect(executor.read(total)).rejects.toMatchObject({ code: "GPU_LOST" });
     executor.dispose();
-    expect(keep).toBeDefined();
   });
 
   test("an error that nobody caught stops the run", async () => {
-    const { device, executor, keep } = await fresh();
+    const { device, executor } = await fresh();
     const { x, program } = adder();
     const loaded = executor.load(program);
     executor.write(x, Float32Array.of(1, 2, 3));
@@ -146,7 +143,6 @@ describe.skipIf(webgpu.missing)(`the executor ${webgpu.name}`, () => {
     await expect(executor.read(x)).rejects.toMatchObject({ code: "GPU_ERROR" });
     expect(() => executor.run(loaded)).toThrow(/reported an error/);
     executor.dispose();
-    expect(keep).toBeDefined();
   });
 
   test("the self-test passes, and sees a kernel that is wrong", async () => {
