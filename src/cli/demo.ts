@@ -33,6 +33,7 @@ const SHARED = {
   batchSize: 16,
   maxLength: 64,
   loggingSteps: 100,
+  evalSteps: 500,
   overwrite: true,
   data: { label2id: labelMaps(LABELS).label2id },
 };
