@@ -50,6 +50,11 @@ export async function openDevice(runtime: Runtime, options: Partial<DeviceOption
   return { executor, threads: executor.threads, choice: `wasm: SIMD, strict numerics, ${why}` };
 }
 
+/** The last part of a path: what a model card may say of where things lay. */
+export function baseName(path: string): string {
+  return path.split(/[\\/]/).filter(Boolean).at(-1) ?? path;
+}
+
 export function openFolder(runtime: Runtime, source: FolderSource): Files {
   return typeof source === "string" ? runtime.folder(source) : source;
 }
