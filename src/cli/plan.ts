@@ -10,7 +10,9 @@ import { commonOptions } from "./training.ts";
 
 export function planCommand(): Command {
   const command = new Command("plan")
-    .description("what a run would take: parameters, FLOPs, memory, and the time from a few measured steps")
+    .description(
+      "check everything and say what a run would take: parameters, FLOPs, memory, and the time from a few measured steps",
+    )
     .addHelpText(
       "after",
       `
@@ -25,8 +27,9 @@ Examples:
       OWN.student,
       OWN.model("plan the fine-tuning of this folder instead"),
       OWN.train,
+      OWN.eval,
     ],
-    ["distillation", "training", "length", "data", "device"],
+    ["distillation", "output", "training", "length", "data", "device"],
   ).action(async (_, self: Command) => {
     const options = await resolveOptions(self, ["train"]);
     if ((options.model === undefined) === (options.teacher === undefined))

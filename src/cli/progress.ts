@@ -32,7 +32,7 @@ export function progressOn(stream: Stream, env: NodeJS.ProcessEnv = process.env)
   const bar = (step: number, text: string) => {
     const full = Math.round((BAR * step) / Math.max(1, total));
     const drawn = `${"█".repeat(full)}${dim("░".repeat(BAR - full))} `;
-    const room = Math.max(20, (stream.columns ?? 80) - BAR - 2);
+    const room = Math.max(20, (stream.columns || 80) - BAR - 2);
     stream.write(`\r\x1b[2K${drawn}${text.slice(0, room)}`);
     open = true;
   };

@@ -7,7 +7,7 @@ import type { Hyper, Recipe } from "../recipes/recipe.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { freshWeights, labelsOf, loadModel, type Model, withLabels } from "./model.ts";
 import { checkNumbers, TRAINING } from "./options.ts";
-import { type FolderSource, openFolder } from "./session.ts";
+import { baseName, type FolderSource, openFolder } from "./session.ts";
 import { freshBert, layersOf, parseStudent, pruneLayers } from "./student.ts";
 import { type CommonOptions, checkOutput, readData, type Setup, type TrainingRun, train } from "./train.ts";
 
@@ -49,7 +49,7 @@ export async function distillSetup(runtime: Runtime, options: DistillOptions): P
   const names = teachers.map(({ name }) => name);
   return {
     command: "distill",
-    summary: `${student.name} distilled from ${names.join(", ")} by ${recipe.name} on ${data.train.file}`,
+    summary: `${baseName(student.name)} distilled from ${names.map(baseName).join(", ")} by ${recipe.name} on ${baseName(data.train.file)}`,
     ...{ student, teachers, recipe, hyper, data },
     layerMap: options.layerMap,
     normalizePatience: options.normalizePatience ?? true,
@@ -130,7 +130,7 @@ async function makeStudent(runtime: Runtime, options: DistillOptions, teacher: M
     const source = options.initFrom === undefined ? teacher : await load(options.initFrom);
     checkVocabulary(teacher, source);
     const notes = source === teacher ? [] : source.notes;
-    const name = `${options.student} of ${source.name}`;
+    const name = `${options.student} of ${baseName(source.name)}`;
     return { ...source, ...pruneLayers(source, layersOf(spec)), name, notes };
   }
   if (spec.kind === "bert")

@@ -5,7 +5,7 @@ import { hard } from "../recipes/hard.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { loadModel, type Model } from "./model.ts";
 import { TRAINING } from "./options.ts";
-import { type FolderSource, openFolder } from "./session.ts";
+import { baseName, type FolderSource, openFolder } from "./session.ts";
 import { type CommonOptions, checkOutput, readData, type Setup, type TrainingRun, train } from "./train.ts";
 
 export interface FinetuneOptions extends CommonOptions {
@@ -47,7 +47,7 @@ export async function finetuneSetup(runtime: Runtime, options: FinetuneOptions):
         });
   return {
     command: "finetune",
-    summary: `${model.name} fine-tuned on ${file}`,
+    summary: `${baseName(model.name)} fine-tuned on ${baseName(file)}`,
     student: model,
     teachers: [],
     recipe: hard,

@@ -23,7 +23,7 @@ import type { TrainingOptions } from "./options.ts";
 import { type StepStructure, stepPrograms, updateProgram } from "./programs.ts";
 import { makeMicroBatches, microBatches, plannedSteps } from "./run.ts";
 import { openDevice } from "./session.ts";
-import { maxLengthOf, type Setup, structureOf, trainingOptions } from "./train.ts";
+import { checkOutput, maxLengthOf, type Setup, structureOf, trainingOptions } from "./train.ts";
 import { placeWeights, shapeOf, Trainer } from "./trainer.ts";
 
 /** The probe ends after this many measured steps, or this many seconds. */
@@ -75,6 +75,7 @@ export interface RunPlan {
 export type PlanOptions = DistillOptions | FinetuneOptions;
 
 export async function plan(runtime: Runtime, options: PlanOptions): Promise<RunPlan> {
+  await checkOutput(runtime, options);
   const setup =
     "teacher" in options
       ? await distillSetup(runtime, options)

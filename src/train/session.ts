@@ -67,6 +67,11 @@ async function openGpu(runtime: Runtime): Promise<Device> {
   }
 }
 
+/** The last part of a path: what a model card may say of where things lay. */
+export function baseName(path: string): string {
+  return path.split(/[\\/]/).filter(Boolean).at(-1) ?? path;
+}
+
 export function openFolder(runtime: Runtime, source: FolderSource): Files {
   return typeof source === "string" ? runtime.folder(source) : source;
 }

@@ -76,7 +76,7 @@ describe("usage", () => {
   });
 });
 
-describe("finetune, distill, evaluate, predict", () => {
+describe("finetune, distill, evaluate, predict, plan: each on what the one before left", () => {
   test("finetune: machine lines on stdout, words on stderr, a folder", async () => {
     const { code, stdout, stderr } = await limbeck(
       `finetune --model base --eval dev.tsv --out teacher --json ${SMALL}`,
@@ -163,6 +163,8 @@ describe("finetune, distill, evaluate, predict", () => {
     expect(code, stderr).toBe(0);
     expect(objects(stdout)[0]).toMatchObject({ type: "plan", steps: 3, rows: 64 });
     expect(stderr).toContain("training time, about");
+    // What would be refused after hours is refused here.
+    expect((await limbeck(`plan --model base --out teacher ${SMALL}`)).code).toBe(2);
   });
 });
 
