@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { webgpu } from "../executors/each.ts";
 import { makeTiny, type Tiny } from "./tiny.ts";
 
 const command = new URL("../../dist/cli.js", import.meta.url).pathname;
@@ -51,7 +52,7 @@ describe("usage", () => {
     ["finetune --epoch 3", "unknown option '--epoch'\n(Did you mean --epochs?)"],
     ["finetune --epochs many", `argument 'many' is invalid. expected a number, found "many"`],
     ["distill --layer-map 2,x", `expected layer numbers such as 2,4, found "2,x"`],
-    ["evaluate --device gpu", `expected one of auto, wasm, reference, found "gpu"`],
+    ["evaluate --device gpu", `expected one of auto, wasm, webgpu, reference, found "gpu"`],
     ["finetune --train train.tsv", "--model and --out are needed"],
     ["plan --train train.tsv", "say --teacher and --student for a distillation, or --model for a fine-tuning"],
     [`finetune --model base --out x ${SMALL} --warmup-ratio 2`, "--warmup-ratio: 2 is not a number from 0 to 1."],
@@ -132,6 +133,18 @@ describe("finetune, distill, evaluate, predict, plan: each on what the one befor
     // A barely trained model of two classes is about as good as a coin.
     expect(Math.abs(evaluation.metrics.loss - Math.LN2)).toBeLessThan(0.4);
   });
+
+  test.skipIf(webgpu.missing)(
+    `evaluate on ${webgpu.name}: the same numbers, the adapter named, and an end`,
+    async () => {
+      const { code, stdout, stderr } = await limbeck("evaluate --model teacher --data dev.tsv --device webgpu --json");
+      expect(code, stderr).toBe(0);
+      expect(stderr).toMatch(/webgpu: .+, \d+ kernels agree with the reference to \S+/);
+      const [onGpu] = objects(stdout);
+      const [onWasm] = objects((await limbeck("evaluate --model teacher --data dev.tsv --device wasm --json")).stdout);
+      expect(Math.abs(onGpu.metrics.loss - onWasm.metrics.loss)).toBeLessThan(1e-5);
+    },
+  );
 
   test("predict: arguments, lines, pairs, JSON", async () => {
     const { child, ended } = start(["predict", "--model", "teacher", "a good room", "a bad one"]);
