@@ -100,6 +100,7 @@ export function record(program: Program, pipelines: Pipelines, device: Limits): 
 /** What an instruction means by a name of `bind`. */
 function resolve({ op, inputs, output }: Instruction, name: string): Bound {
   if (name === "scratch") return name;
+  if (name === "nothing") return null;
   if (name === "out") return output;
   const [input, index] = name.split(".");
   const given = inputs[Object.keys(op.inputs).indexOf(input)];

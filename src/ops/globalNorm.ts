@@ -5,6 +5,9 @@ import { type Dispatch, spread } from "../program/dispatch.ts";
 import { defineOp } from "../program/op.ts";
 import { sizeOf, type Value } from "../program/value.ts";
 
+/** Tensors of one dispatch, with scratch as many as a kernel may bind for certain, and one less. */
+const TENSORS = 6;
+
 /** Partial sums of the tensors together. Each is over CHUNK elements: the fixed leaves of the sum. */
 const partsOf = (tensors: readonly Value[]) => tensors.reduce((sum, t) => sum + Math.ceil(sizeOf(t) / CHUNK), 0);
 
@@ -16,12 +19,19 @@ export const globalNorm = defineOp<Record<string, never>>()({
   scratch: (_, __, [tensors]) => 4 * partsOf(tensors as Value[]),
   dispatches: (_, __, { inputs: [tensors] }) => {
     const all = tensors as Value[];
-    const parts = all.map((t, i): Dispatch => {
-      const parameters = [sizeOf(t), partsOf(all.slice(0, i))];
-      return { entry: "globalNormPart", grid: spread(partsOf([t])), bind: ["scratch", `tensors.${i}`], parameters };
-    });
+    const dispatches: Dispatch[] = [];
+    for (let first = 0; first < all.length; first += TENSORS) {
+      const some = Array.from({ length: TENSORS }, (_, i) => all[first + i]);
+      const grid = spread(partsOf(all.slice(first, first + TENSORS)));
+      const parameters = [partsOf(all.slice(0, first)), ...some.map((t) => (t ? sizeOf(t) : 0))];
+      const bind = ["scratch", ...some.map((t, i) => (t ? `tensors.${first + i}` : "nothing"))];
+      dispatches.push({ entry: "globalNormPart", grid, bind, parameters });
+    }
     const [count, scratch] = [partsOf(all), 4 * partsOf(all)];
-    return [...parts, { entry: "globalNorm", grid: [1, 1, 1], bind: ["scratch", "out"], parameters: [count], scratch }];
+    return [
+      ...dispatches,
+      { entry: "globalNorm", grid: [1, 1, 1], bind: ["scratch", "out"], parameters: [count], scratch },
+    ];
   },
   formula: ({ inputs: { tensors }, out }) => {
     let sum = 0;

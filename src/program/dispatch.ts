@@ -10,7 +10,8 @@ export interface Dispatch {
   /** Workgroups. */
   readonly grid: Grid;
   /**
-   * What bindings 1, 2, … hold (0 is the parameter block): "out", "scratch", or an input by its name, "tensors.3" for one of many.
+   * What bindings 1, 2, … hold (0 is the parameter block): "out", "scratch", "nothing", or an input by its name, "tensors.3" for one
+   * of many.
    * Absent: out, then the inputs in their order. An absent optional input is bound to a few zeros and its bit in `present` is 0.
    */
   readonly bind?: readonly string[];

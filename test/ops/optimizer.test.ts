@@ -30,4 +30,10 @@ describe("globalNorm", () => {
     ({ a, b, c }) => globalNorm({ tensors: [a, b, c] }, {}),
     { gradients: false },
   );
+  opCase(
+    "over more tensors than a kernel can bind",
+    Object.fromEntries([4096, 1, 4097, 3, 8200, 5, 6, 7, 4100].map((n, i) => [`t${i}`, { shape: [n] }])),
+    (tensors) => globalNorm({ tensors: Object.values(tensors) }, {}),
+    { gradients: false },
+  );
 });
