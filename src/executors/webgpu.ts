@@ -1,7 +1,7 @@
 // Runs Programs with the WGSL shaders. Every instruction's dispatches (`program/dispatch.ts`) become (pipeline, bind group, grid), made
 // once a program and encoded anew for each run, because command buffers are single-use. Slots are buffers of one pool for all programs.
 
-import { LimbeckError } from "../errors.ts";
+import { InputError, LimbeckError } from "../errors.ts";
 import type { Program } from "../program/program.ts";
 import { sizeOf, type Value } from "../program/value.ts";
 import type { Executor, Loaded, Numbers, Persistent } from "./executor.ts";
@@ -92,9 +92,10 @@ export class WebgpuExecutor implements Executor {
   static async create(gpu: GPU): Promise<WebgpuExecutor> {
     const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
     if (!adapter)
-      throw new LimbeckError(
+      throw new InputError(
         "NO_ADAPTER",
-        "this machine shows no WebGPU adapter: it has no GPU, or no driver that WebGPU accepts",
+        "this machine shows no WebGPU adapter: it has no GPU, or no driver that WebGPU accepts; use wasm.",
+        { where: "webgpu" },
       );
     const { description, vendor, architecture, device } = adapter.info;
     const name = description || [vendor, architecture, device].filter(Boolean).join(" ") || "an adapter without a name";
@@ -220,14 +221,21 @@ export class WebgpuExecutor implements Executor {
     return this.#device.createBuffer({ size: Math.max(16, Math.ceil(bytes / 16) * 16), usage, label });
   }
 
-  /** The buffer of an input or state, made anew (zeros) when its size is another. */
+  /**
+   * The buffer of an input or state, made (zeros) when it is new or too small. A batch of another shape lies in the same buffers, so
+   * that bind groups last.
+   */
   #place(value: Persistent): Persisted {
     const size = sizeOf(value) * 4;
     const known = this.#persistent.get(value.name);
     if (known?.size === size) return known;
-    known?.buffer.destroy();
-    this.#generation++;
-    const placed = { buffer: this.#buffer(size, STORAGE | COPY_SRC | COPY_DST, value.name), size };
+    let buffer = known?.buffer;
+    if (!buffer || buffer.size < size) {
+      buffer?.destroy();
+      this.#generation++;
+      buffer = this.#buffer(size, STORAGE | COPY_SRC | COPY_DST, value.name);
+    }
+    const placed = { buffer, size };
     this.#persistent.set(value.name, placed);
     return placed;
   }

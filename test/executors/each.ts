@@ -1,6 +1,7 @@
 // The executors that a test body runs on.
 
 import { existsSync } from "node:fs";
+import { vi } from "vitest";
 import type { Executor } from "../../src/executors/executor.ts";
 import { ReferenceExecutor } from "../../src/executors/reference.ts";
 import { WasmExecutor } from "../../src/executors/wasm.ts";
@@ -55,6 +56,9 @@ async function findWebgpu(): Promise<Device> {
 }
 
 export const webgpu = await findWebgpu();
+
+// A driver without a GPU takes a minute for what a GPU does in a second.
+if (!webgpu.missing) vi.setConfig({ testTimeout: 600_000 });
 
 export const devices: readonly Device[] = [
   { name: "reference", tolerance: 1e-9, make: async () => new ReferenceExecutor() },
