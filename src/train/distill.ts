@@ -5,7 +5,7 @@ import { parseConfig } from "../formats/config.ts";
 import { recipeNamed } from "../recipes/index.ts";
 import type { Hyper, Recipe } from "../recipes/recipe.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
-import { freshWeights, labelsOf, loadModel, type Model, withLabels } from "./model.ts";
+import { freshWeights, labelsOf, loadModel, type Model, requireLabels, withLabels } from "./model.ts";
 import { checkNumbers, TRAINING } from "./options.ts";
 import { baseName, type FolderSource, openFolder } from "./session.ts";
 import { freshBert, layersOf, parseStudent, pruneLayers } from "./student.ts";
@@ -111,7 +111,9 @@ async function makeStudent(runtime: Runtime, options: DistillOptions, teacher: M
   const seed = options.seed ?? TRAINING.seed;
   const labels = labelsOf(teacher.config);
   const load = async (source: FolderSource | Model) =>
-    isModel(source) ? source : loadModel(openFolder(runtime, source), { labels, seed });
+    isModel(source)
+      ? requireLabels(source, labels, "the teacher")
+      : loadModel(openFolder(runtime, source), { labels, seed });
   if (typeof options.student !== "string") {
     const model = await load(options.student);
     checkVocabulary(teacher, model);

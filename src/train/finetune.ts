@@ -3,7 +3,7 @@
 import { InputError } from "../errors.ts";
 import { hard } from "../recipes/hard.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
-import { loadModel, type Model } from "./model.ts";
+import { type Labels, loadModel, type Model, requireLabels } from "./model.ts";
 import { TRAINING } from "./options.ts";
 import { baseName, type FolderSource, openFolder } from "./session.ts";
 import { type CommonOptions, checkOutput, readData, type Setup, type TrainingRun, train } from "./train.ts";
@@ -36,15 +36,7 @@ export async function finetuneSetup(runtime: Runtime, options: FinetuneOptions):
       : Object.entries(label2id ?? {})
           .sort((a, b) => a[1] - b[1])
           .map(([label]) => label);
-  const base = options.model;
-  const model =
-    typeof base === "object" && "weights" in base
-      ? base
-      : await loadModel(openFolder(runtime, base), {
-          labels,
-          seed: options.seed ?? TRAINING.seed,
-          allowNonfinite: options.allowNonfinite,
-        });
+  const model = await loadBase(runtime, options, labels);
   return {
     command: "finetune",
     summary: `${baseName(model.name)} fine-tuned on ${baseName(file)}`,
@@ -57,4 +49,11 @@ export async function finetuneSetup(runtime: Runtime, options: FinetuneOptions):
     data,
     resolved: { model: model.name },
   };
+}
+
+async function loadBase(runtime: Runtime, options: FinetuneOptions, labels: Labels): Promise<Model> {
+  const base = options.model;
+  if (typeof base === "object" && "weights" in base) return requireLabels(base, labels, "the training data");
+  const { seed = TRAINING.seed, allowNonfinite } = options;
+  return loadModel(openFolder(runtime, base), { labels, seed, allowNonfinite });
 }

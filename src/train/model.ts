@@ -45,6 +45,16 @@ function sameLabels(a: Labels, b: Labels): boolean {
   return a === null || b === null ? a === b : a.length === b.length && a.every((label, i) => label === b[i]);
 }
 
+/** A model in memory keeps its classifier, so its labels must be those of the task. */
+export function requireLabels(model: Model, labels: Labels, whose: string): Model {
+  if (sameLabels(labels, labelsOf(model.config))) return model;
+  throw new InputError(
+    "MODEL_LABELS",
+    `this model has labels [${labelsOf(model.config) ?? "one score"}], ${whose} [${labels ?? "one score"}]; one of them must change.`,
+    { where: model.name },
+  );
+}
+
 export function parameterCount(config: BertConfig): number {
   return [...parametersOf(config).values()].reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0);
 }
