@@ -139,8 +139,11 @@ export class Trainer {
       executor.write(DROPOUT, Uint32Array.of(this.options.seed, this.#microBatches++));
       for (const teacher of step.teachers) executor.run(teacher);
       executor.run(step.gradient);
-      result.loss += await number(LOSS);
-      for (const term of step.terms) result.terms[term] = (result.terms[term] ?? 0) + (await number(metricOf(term)));
+      const [loss, ...terms] = await Promise.all([LOSS, ...step.terms.map(metricOf)].map(number));
+      result.loss += loss;
+      step.terms.forEach((term, i) => {
+        result.terms[term] = (result.terms[term] ?? 0) + terms[i];
+      });
     }
     executor.write(HYPER, this.#clock.next(learningRate));
     executor.run(this.#update);
