@@ -22,8 +22,13 @@ export interface Executor {
   write(value: Persistent, data: Numbers): void;
   /** Enqueues one run; never waits. Temporaries are lost with the next run, inputs and state stay. */
   run(loaded: Loaded): void;
-  /** The numbers of an input or state, as a copy. The only await. */
-  read(value: Persistent): Promise<Numbers>;
+  /**
+   * The numbers of an input or state as they are after what was asked for so far, as a copy. `later`: nobody waits for them, and they may
+   * come with those of the next read that somebody waits for.
+   */
+  read(value: Persistent, later?: boolean): Promise<Numbers>;
+  /** Resolves when everything that was asked for so far is done. */
+  finished(): Promise<void>;
   /** Forgets an input or state by name. */
   release(name: string): void;
   /** What is allocated, for reports and plans. */

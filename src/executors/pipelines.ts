@@ -18,6 +18,11 @@ export class Pipelines {
     this.#device = device;
   }
 
+  /** How many were compiled. */
+  get size(): number {
+    return this.#pipelines.size;
+  }
+
   /** The pipeline of an entry point whose bindings 1, 2, … are accessed like this; binding 0 is the parameter block. */
   get(entry: string, access: readonly Access[]): GPUComputePipeline {
     const known = this.#pipelines.get(entry);

@@ -63,6 +63,9 @@ export class ReferenceExecutor implements Executor {
     return array.slice();
   }
 
+  /** A run returns when it is done. */
+  async finished(): Promise<void> {}
+
   release(name: string): void {
     this.#persistent.delete(name);
   }

@@ -119,6 +119,9 @@ export class WasmExecutor implements Executor {
     return this.#view(value.dtype, known.at, sizeOf(value)).slice();
   }
 
+  /** A run returns when it is done. */
+  async finished(): Promise<void> {}
+
   release(name: string): void {
     const known = this.#persistent.get(name);
     if (!known) return;

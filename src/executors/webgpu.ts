@@ -4,19 +4,20 @@
 import { InputError, LimbeckError } from "../errors.ts";
 import type { Program } from "../program/program.ts";
 import { sizeOf, type Value } from "../program/value.ts";
+import { Answers } from "./answers.ts";
+import { type Counters, noCounts } from "./counters.ts";
 import type { Executor, Loaded, Numbers, Persistent } from "./executor.ts";
+import { type Costs, Pace } from "./pace.ts";
 import { Pipelines } from "./pipelines.ts";
+import { Readback } from "./readback.ts";
 import { type Bound, type Command, type Recording, record } from "./recording.ts";
 
 // WebGPU's own numbers; the objects that name them are not global everywhere.
-const MAP_READ = 1;
 const COPY_SRC = 4;
 const COPY_DST = 8;
 const UNIFORM = 64;
 const STORAGE = 128;
 
-/** A submit must end before a watchdog (0.5 to 2 s) takes the device for hung. */
-const DISPATCHES_PER_SUBMIT = 128;
 const RUNS_IN_FLIGHT = 2;
 
 interface Persisted {
@@ -29,6 +30,9 @@ interface Persisted {
 interface LoadedProgram extends Loaded {
   readonly recording: Recording;
   readonly block: GPUBuffer;
+  /** Of each dispatch: how many workgroups, and milliseconds that they are believed to take. */
+  readonly workgroups: readonly number[];
+  readonly costs: Costs;
   commands: readonly Command[];
   /** For which buffers the commands were made. */
   generation: number;
@@ -36,8 +40,10 @@ interface LoadedProgram extends Loaded {
 
 /** Work in the order in which it was asked for. A run waits while two others are in flight, and all behind it wait too. */
 interface Job {
-  readonly isRun: boolean;
+  readonly kind: "run" | "read" | "other";
   readonly go: () => void;
+  /** Who waits for it, should its turn never come. */
+  readonly reject?: (failure: unknown) => void;
 }
 
 export interface WebgpuOptions {
@@ -54,7 +60,11 @@ export class WebgpuExecutor implements Executor {
   readonly adapter: string;
   readonly #device: GPUDevice;
   readonly #options: WebgpuOptions;
+  readonly #counters = noCounts();
   readonly #pipelines: Pipelines;
+  readonly #answers: Answers;
+  readonly #readback: Readback;
+  readonly #pace = new Pace();
   readonly #persistent = new Map<string, Persisted>();
   /** Buffers for slots, the largest first, and scratch of whichever instruction runs. */
   readonly #pool: GPUBuffer[] = [];
@@ -66,10 +76,8 @@ export class WebgpuExecutor implements Executor {
   #inFlight = 0;
   /** Grows whenever a buffer is replaced, so that bind groups are made anew. */
   #generation = 0;
-  /** The first error of the device; nothing runs after it. */
-  #failure: LimbeckError | undefined;
-  /** Who waits for an answer of the device, and must hear when none will come. */
-  readonly #waiting = new Set<(failure: unknown) => void>();
+  /** Reads of this turn of the event loop are waiting to be sent. */
+  #sending = false;
   readonly #onError = (event: GPUUncapturedErrorEvent) => {
     event.preventDefault();
     this.#fail(new LimbeckError("GPU_ERROR", `${this.adapter} reported an error: ${event.error.message}`));
@@ -84,6 +92,8 @@ export class WebgpuExecutor implements Executor {
       this.#fail(new LimbeckError("GPU_LOST", `${this.adapter} was lost (${reason || "unknown"}): ${message}`)),
     );
     this.#pipelines = new Pipelines(device);
+    this.#answers = new Answers(device.queue);
+    this.#readback = new Readback(device, this.#answers, this.#counters);
     this.#nothing = this.#buffer(0, STORAGE, "nothing");
     this.#scratch = this.#buffer(0, STORAGE, "scratch");
   }
@@ -102,72 +112,74 @@ export class WebgpuExecutor implements Executor {
     return new WebgpuExecutor(await adapter.requestDevice(), { adapter: name, keep: [gpu, adapter] });
   }
 
+  /** What was done so far. */
+  get counters(): Readonly<Counters> {
+    return { ...this.#counters, pipelines: this.#pipelines.size };
+  }
+
   load(program: Program): LoadedProgram {
-    this.#check();
+    this.#answers.check();
     const recording = record(program, this.#pipelines, { adapter: this.adapter, limits: this.#device.limits });
     const block = this.#buffer(recording.words.length * 4, UNIFORM | STORAGE | COPY_DST, program.name);
     this.#device.queue.writeBuffer(block, 0, Uint32Array.from(recording.words));
     this.#blocks.push(block);
-    this.#do(false, () => this.#prepare(recording));
-    return { program, recording, block, commands: [], generation: -1 };
+    this.#do({ kind: "other", go: () => this.#prepare(recording) });
+    const workgroups = recording.steps.map(({ dispatch: { grid } }) => grid[0] * grid[1] * grid[2]);
+    const costs = this.#pace.guess(workgroups);
+    return { program, recording, block, workgroups, costs, commands: [], generation: -1 };
   }
 
   write(value: Persistent, data: Numbers): void {
-    this.#check();
+    this.#answers.check();
     if (data.length !== sizeOf(value))
       throw new LimbeckError("WRITE_SIZE", `${data.length} numbers were written to [${value.shape}]`, {
         where: value.name,
       });
     // A copy: the caller may change its array before the job's turn.
     const numbers = value.dtype === "u32" ? Uint32Array.from(data) : Float32Array.from(data);
-    this.#do(false, () => this.#device.queue.writeBuffer(this.#place(value).buffer, 0, numbers));
+    const go = () => {
+      this.#device.queue.writeBuffer(this.#place(value).buffer, 0, numbers);
+      this.#counters.bytesToDevice += numbers.byteLength;
+    };
+    this.#do({ kind: "other", go });
   }
 
   run(loaded: Loaded): void {
-    this.#check();
+    this.#answers.check();
     const program = loaded as LoadedProgram;
-    this.#do(true, () => {
+    const go = () => {
       // Values of another shape may have been written since the program was loaded.
       this.#prepare(program.recording);
       if (program.generation !== this.#generation) this.#bind(program);
-      this.#submit(program.commands);
       this.#inFlight++;
-      const done = () => {
-        this.#inFlight--;
-        this.#next();
-      };
-      this.#device.queue
-        .onSubmittedWorkDone()
-        .then(done, done)
-        .catch((error) => this.#fail(error));
-    });
+      this.#submit(program)
+        .then(() => {
+          this.#inFlight--;
+          this.#next();
+        })
+        .catch((failure) => this.#fail(failure));
+    };
+    this.#do({ kind: "run", go });
   }
 
-  async read(value: Persistent): Promise<Numbers> {
-    this.#check();
-    const staging = await this.#answer(
-      new Promise<GPUBuffer>((resolve, reject) =>
-        this.#do(false, () => {
-          try {
-            resolve(this.#stage(value));
-          } catch (error) {
-            reject(error);
-          }
-        }),
-      ),
-    );
-    await this.#answer(staging.mapAsync(MAP_READ));
-    this.#check();
-    const bytes = staging.getMappedRange().slice(0);
-    staging.destroy();
-    return value.dtype === "u32" ? new Uint32Array(bytes) : new Float32Array(bytes);
+  async read(value: Persistent, later = false): Promise<Numbers> {
+    this.#answers.check();
+    const bytes = this.#ask(async () => this.#readback.copy(this.#known(value), sizeOf(value) * 4));
+    if (!later) this.#send();
+    return value.dtype === "u32" ? new Uint32Array(await bytes) : new Float32Array(await bytes);
+  }
+
+  async finished(): Promise<void> {
+    this.#answers.check();
+    await this.#ask(() => this.#answers.wait(this.#device.queue.onSubmittedWorkDone()));
   }
 
   release(name: string): void {
-    this.#do(false, () => {
+    const go = () => {
       this.#persistent.get(name)?.buffer.destroy();
       if (this.#persistent.delete(name)) this.#generation++;
-    });
+    };
+    this.#do({ kind: "other", go });
   }
 
   memory(): { bytes: number; persistent: number } {
@@ -189,32 +201,42 @@ export class WebgpuExecutor implements Executor {
     return [...persistent, ...this.#pool, ...this.#blocks, this.#scratch, this.#nothing];
   }
 
-  #check(): void {
-    if (this.#failure) throw this.#failure;
-  }
-
   #fail(failure: LimbeckError): void {
-    this.#failure ??= failure;
+    this.#answers.fail(failure);
+    for (const { reject } of this.#jobs) reject?.(failure);
     this.#jobs.length = 0;
-    for (const reject of this.#waiting) reject(this.#failure);
+    this.#readback.fail(failure);
   }
 
-  /** What the device answers, or its failure: a lost device may leave a promise open for ever. */
-  #answer<T>(promise: Promise<T>): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      this.#waiting.add(reject);
-      promise.then(resolve, (cause) => reject(this.#failure ?? cause)).finally(() => this.#waiting.delete(reject));
-    });
-  }
-
-  #do(isRun: boolean, go: () => void): void {
-    this.#jobs.push({ isRun, go });
+  #do(job: Job): void {
+    this.#jobs.push(job);
     this.#next();
   }
 
   #next(): void {
-    while (this.#jobs.length > 0 && !(this.#jobs[0].isRun && this.#inFlight >= RUNS_IN_FLIGHT))
-      (this.#jobs.shift() as Job).go();
+    while (this.#jobs.length > 0 && !(this.#jobs[0].kind === "run" && this.#inFlight >= RUNS_IN_FLIGHT)) {
+      const { kind, go } = this.#jobs.shift() as Job;
+      if (kind !== "read") this.#readback.encode();
+      go();
+    }
+  }
+
+  /** A job that answers. */
+  #ask<T>(go: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const answer = async () => go();
+      this.#do({ kind: "read", go: () => answer().then(resolve, reject), reject });
+    });
+  }
+
+  /** Reads of one turn of the event loop come together. */
+  #send(): void {
+    if (this.#sending) return;
+    this.#sending = true;
+    queueMicrotask(() => {
+      this.#sending = false;
+      this.#do({ kind: "read", go: () => this.#readback.send() });
+    });
   }
 
   #buffer(bytes: number, usage: number, label: string): GPUBuffer {
@@ -281,32 +303,41 @@ export class WebgpuExecutor implements Executor {
     loaded.generation = this.#generation;
   }
 
-  #submit(commands: readonly Command[]): void {
-    for (let first = 0; first < commands.length; first += DISPATCHES_PER_SUBMIT) {
+  /** Resolves when the commands are done. */
+  async #submit({ commands, costs, workgroups }: LoadedProgram): Promise<void> {
+    const { queue } = this.#device;
+    const done: Promise<void>[] = [];
+    let first = 0;
+    for (const end of this.#pace.ends(costs)) {
       const encoder = this.#device.createCommandEncoder();
       const pass = encoder.beginComputePass();
-      for (const { pipeline, group, grid } of commands.slice(first, first + DISPATCHES_PER_SUBMIT)) {
+      for (const { pipeline, group, grid } of commands.slice(first, end)) {
         pass.setPipeline(pipeline);
         pass.setBindGroup(0, group);
         pass.dispatchWorkgroups(...grid);
       }
       pass.end();
-      this.#device.queue.submit([encoder.finish()]);
+      queue.submit([encoder.finish()]);
+      this.#counters.passes++;
+      this.#counters.submits++;
+      const [from, began] = [first, performance.now()];
+      const timed = () => this.#pace.timed(costs, workgroups, from, end, began);
+      done.push(this.#answers.wait(queue.onSubmittedWorkDone()).then(timed));
+      first = end;
     }
+    this.#counters.runs++;
+    this.#counters.dispatches += commands.length;
+    await Promise.all(done);
   }
 
-  /** A copy of a value that can be mapped, on its way. */
-  #stage(value: Persistent): GPUBuffer {
+  /** The buffer of a value that is read. */
+  #known(value: Persistent): GPUBuffer {
     const known = this.#persistent.get(value.name);
     if (!known) throw new LimbeckError("READ_UNKNOWN", "nothing was written under this name", { where: value.name });
     if (known.size !== sizeOf(value) * 4)
       throw new LimbeckError("READ_SIZE", `[${value.shape}] was asked for, ${known.size / 4} numbers are there`, {
         where: value.name,
       });
-    const staging = this.#device.createBuffer({ size: known.size, usage: MAP_READ | COPY_DST, label: value.name });
-    const encoder = this.#device.createCommandEncoder();
-    encoder.copyBufferToBuffer(known.buffer, 0, staging, 0, known.size);
-    this.#device.queue.submit([encoder.finish()]);
-    return staging;
+    return known.buffer;
   }
 }

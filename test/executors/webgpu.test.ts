@@ -88,6 +88,36 @@ describe.skipIf(webgpu.missing)(`the executor ${webgpu.name}`, () => {
     executor.dispose();
   });
 
+  test("brings reads of one turn by one map, and those in no hurry with the next, each as it was when it was asked for", async () => {
+    const { x, total, program } = adder();
+    const executor = (await webgpu.make()) as WebgpuExecutor;
+    const loaded = executor.load(program);
+    executor.write(x, Float32Array.of(1, 2, 3));
+    const patient = [];
+    for (let i = 0; i < 5; i++) {
+      executor.run(loaded);
+      patient.push(executor.read(total, true));
+    }
+    await executor.finished();
+    expect(executor.counters).toMatchObject({ runs: 5, dispatches: 5, passes: 5, maps: 0, bytesToHost: 0 });
+    const both = Promise.all([executor.read(x), executor.read(total)]);
+    executor.write(x, new Float32Array(3));
+    executor.run(loaded);
+    expect((await both).map((numbers) => [...numbers])).toEqual([
+      [1, 2, 3],
+      [5, 10, 15],
+    ]);
+    expect((await Promise.all(patient)).map(([first]) => first)).toEqual([1, 2, 3, 4, 5]);
+    // Six runs, and copies between them: the fifth goes with the two that were asked for together.
+    expect(executor.counters).toMatchObject({ maps: 1, bytesToHost: 7 * 12, submits: 6 + 5, pipelines: 1 });
+    // A value that shares no buffer.
+    const long = { name: "long", shape: [5000], dtype: "f32" } as const;
+    executor.write(long, new Float32Array(5000).fill(7));
+    const [many, few] = await Promise.all([executor.read(long), executor.read(total)]);
+    expect([many.length, many[4999], few[0]]).toEqual([5000, 7, 5]);
+    executor.dispose();
+  });
+
   test("makes one program's bind groups anew when another needs larger slots", async () => {
     const product = (rows: number) => {
       const trace = new Trace();
@@ -126,9 +156,9 @@ describe.skipIf(webgpu.missing)(`the executor ${webgpu.name}`, () => {
     const loaded = executor.load(program);
     executor.write(x, Float32Array.of(1, 2, 3));
     for (let i = 0; i < 4; i++) executor.run(loaded);
-    const read = executor.read(total);
+    const ends = [executor.read(total, true), executor.read(total), executor.finished()];
     device.destroy();
-    await expect(read).rejects.toMatchObject({ code: "GPU_LOST" });
+    for (const end of ends) await expect(end).rejects.toMatchObject({ code: "GPU_LOST" });
     expect(() => executor.run(loaded)).toThrow(/was lost/);
     await expect(executor.read(total)).rejects.toMatchObject({ code: "GPU_LOST" });
     executor.dispose();
