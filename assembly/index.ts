@@ -17,6 +17,7 @@ import { kl, klGrad } from "./kernels/kl";
 import { layerNorm, layerNormGradGamma, layerNormGradX } from "./kernels/layerNorm";
 import { matmul } from "./kernels/matmul";
 import { mse, mseGrad } from "./kernels/mse";
+import { noNorm } from "./kernels/noNorm";
 import { normalize, normalizeGrad } from "./kernels/normalize";
 import { softmax, softmaxGrad } from "./kernels/softmax";
 import { sum } from "./kernels/sum";
@@ -124,6 +125,9 @@ function dispatch(cmd: usize, ith: u32, nth: u32, sync: usize): void {
       break;
     case Opcode.adamw:
       adamw(cmd, ith, nth);
+      break;
+    case Opcode.noNorm:
+      noNorm(cmd, ith, nth);
       break;
     default:
       unreachable();

@@ -31,6 +31,7 @@ export enum Opcode {
   copy = 27,
   globalNorm = 29,
   adamw = 30,
+  noNorm = 31,
 }
 
 /** Element-wise functions of one argument (op `unary`). */

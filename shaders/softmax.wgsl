@@ -5,7 +5,6 @@
 struct Parameters { accumulate: u32, present: u32, R: u32, H: u32, L: u32, B: u32 }
 @group(0) @binding(0) var<uniform> p: Parameters;
 @group(0) @binding(1) var<storage, read_write> out: array<f32>;
-@group(0) @binding(2) var<storage, read> offsets: array<u32>; // [B + 1]
 @group(0) @binding(3) var<storage, read> temperature: array<f32>;
 @group(0) @binding(4) var<storage, read> x: array<f32>; // or dy
 @group(0) @binding(5) var<storage, read> y: array<f32>;
@@ -16,29 +15,12 @@ fn factor() -> f32 {
   return 1.0;
 }
 
-/** Length of the sequence of token row n: the last one that begins at or before it, found by halving. */
-fn lengthOf(n: u32) -> u32 {
-  if (!has(p.present, 2u)) { return p.L; }
-  if (n >= offsets[p.B]) { return 0u; }
-  var first = 0u;
-  var end = p.B;
-  for (var reach = p.B; reach > 0u; reach = reach >> 1u) {
-    let middle = (first + end) / 2u;
-    if (offsets[middle] <= n) {
-      first = middle;
-    } else {
-      end = middle;
-    }
-  }
-  return offsets[first + 1u] - offsets[first];
-}
-
 @compute @workgroup_size(ROWS * LANES)
 fn softmax(here: Here) {
   let at = here.at;
   let row = min(rowOf(here), p.R * p.H - 1u);
   let first = row * p.L;
-  let length = lengthOf(row / p.H);
+  let length = lengthOf(row / p.H, p.B, p.L, p.present);
   let scale = factor();
   var part = LOWEST;
   for (var j = at % LANES; j < length; j += LANES) { part = max(part, x[first + j]); }
@@ -59,7 +41,7 @@ fn softmaxGrad(here: Here) {
   let at = here.at;
   let row = min(rowOf(here), p.R * p.H - 1u);
   let first = row * p.L;
-  let length = lengthOf(row / p.H);
+  let length = lengthOf(row / p.H, p.B, p.L, p.present);
   let scale = factor();
   var part = 0.0;
   for (var j = at % LANES; j < length; j += LANES) { part += x[first + j] * y[first + j]; }

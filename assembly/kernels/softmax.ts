@@ -4,29 +4,13 @@
 // softmax      words: 5 x[R,H,L], 6 offsets u32[B+1] or 0, 7 temperature[1] or 0, 8 R, 9 H, 10 L, 11 B (0 without offsets)
 // softmaxGrad  words: 5 dy[R,H,L], 6 y[R,H,L], 7 offsets or 0, 8 temperature or 0, 9 R, 10 H, 11 L, 12 B
 
+import { clearRest, lengthOf, sequenceOf } from "../ragged";
 import { dot, keep, largest, put, shiftedExp, take, total } from "../rows";
 import { share } from "../thread";
 
 /** 1/T. */
 function inverseOf(temperature: usize): f32 {
   return temperature === 0 ? 1 : <f32>1 / load<f32>(temperature);
-}
-
-/** The first sequence that ends after token row n; B if there is none. */
-function sequenceOf(n: u32, offsets: usize, B: u32, from: u32): u32 {
-  let b = from;
-  while (b < B && n >= load<u32>(offsets + (b << 2), 4)) b++;
-  return b;
-}
-
-/** Length of sequence b; 0 for rows past the last one. */
-function lengthOf(b: u32, offsets: usize, B: u32): u32 {
-  return b < B ? load<u32>(offsets + (b << 2), 4) - load<u32>(offsets + (b << 2)) : 0;
-}
-
-/** Zeros behind the part of a row that was written. */
-function clearRest(row: usize, length: u32, L: u32, accumulate: u32): void {
-  if (!accumulate) memory.fill(row + (length << 2), 0, (L - length) << 2);
 }
 
 function softmaxRow(out: usize, x: usize, length: u32, factor: f32, accumulate: u32): void {
@@ -73,7 +57,7 @@ export function softmax(cmd: usize, ith: u32, nth: u32): void {
   let b: u32 = 0;
   for (let n = first; n < end; n++) {
     if (offsets !== 0) b = sequenceOf(n, offsets, B, b);
-    const length = offsets === 0 ? L : lengthOf(b, offsets, B);
+    const length = lengthOf(b, offsets, B, L);
     for (let h: u32 = 0; h < H; h++) {
       softmaxRow(out, x, length, factor, accumulate);
       clearRest(out, length, L, accumulate);
@@ -102,7 +86,7 @@ export function softmaxGrad(cmd: usize, ith: u32, nth: u32): void {
   let b: u32 = 0;
   for (let n = first; n < end; n++) {
     if (offsets !== 0) b = sequenceOf(n, offsets, B, b);
-    const length = offsets === 0 ? L : lengthOf(b, offsets, B);
+    const length = lengthOf(b, offsets, B, L);
     for (let h: u32 = 0; h < H; h++) {
       softmaxGradRow(out, dy, y, length, factor, accumulate);
       clearRest(out, length, L, accumulate);

@@ -3,24 +3,29 @@
 //   attentionPairs  S[n,h,j]        = s·Σ_d q[n,h,d]·k[start+j,h,d]
 //   attentionMix    O[n,h,:]        = s·Σ_j p[n,h,j]·v[start+j,h,:]
 //   attentionMixT   O[start+j,h,:]  = s·Σ_i p[start+i,h,j]·x[start+i,h,:]
-// Maps are [N, H, L], L the longest sequence rounded up; entries past a row's own length, and tail rows, are zero.
-// Scaled dot-product attention (Vaswani et al. 2017, eq. 1) is mix(softmax(pairs(q, k, 1/√d)), v).
+// Maps are [N, H, L], L the longest sequence rounded up to 16; entries past a row's own length, and tail rows, are zero.
+// Attention (Vaswani et al. 2017, eq. 1) is mix(softmax(pairs(q, k, 1/√d)), v); MiniLM's relations are softmax(pairs(v, v, 1/√d)).
 
+import { LimbeckError } from "../errors.ts";
 import { squares } from "../program/dispatch.ts";
 import { type Attributes, type Dims, defineOp, type Formula, f32Bits, type GradientRule } from "../program/op.ts";
 
 type Map = { H: number; L: number; scale: number };
 type Mix = { scale: number };
 
-const parameters = ({ N, D, H, L, P }: Dims, { scale }: Attributes) => [N, D, H, L, P - 1, f32Bits(scale as number)];
+function parameters({ N, D, H, L, P }: Dims, { scale }: Attributes): number[] {
+  if (D % H !== 0) throw new LimbeckError("OP_SHAPE", `attention: ${H} heads do not divide ${D} columns`);
+  if (L % 16 !== 0) throw new LimbeckError("OP_SHAPE", `attention: maps must be a multiple of 16 wide, not ${L}`);
+  return [N, D, H, L, P - 1, f32Bits(scale as number)];
+}
 
 /** For each head, and for each sequence and the tail rows, squares of a [length, width]. */
 const dispatch = (entry: string, width: number, { H, L, P }: Dims) => [{ entry, grid: squares(L, width, H, P) }];
 
-/** Calls f for every pair (row i, column j) of every sequence and head: rows n and m of the batch, p at [n, h, j]. */
+/** Calls f for every pair (row i, column j) of every sequence and head d wide: rows n and m of the batch, p at [n, h, j]. */
 function eachPair(
   { inputs, dims: { D, H, L, P }, attributes }: Formula<"offsets">,
-  f: (p: number, n: number, m: number, s: number) => void,
+  f: (p: number, n: number, m: number, s: number, d: number) => void,
 ): void {
   const d = D / H;
   const { offsets } = inputs;
@@ -28,7 +33,7 @@ function eachPair(
     for (let n = offsets[b]; n < offsets[b + 1]; n++)
       for (let h = 0; h < H; h++)
         for (let m = offsets[b]; m < offsets[b + 1]; m++)
-          f((n * H + h) * L + m - offsets[b], n * D + h * d, m * D + h * d, attributes.scale as number);
+          f((n * H + h) * L + m - offsets[b], n * D + h * d, m * D + h * d, attributes.scale as number, d);
 }
 
 export const attentionPairs = defineOp<Map>()({
@@ -43,8 +48,7 @@ export const attentionPairs = defineOp<Map>()({
   }),
   formula: (call) => {
     const { q, k } = call.inputs;
-    const d = call.dims.D / call.dims.H;
-    eachPair(call, (p, n, m, s) => {
+    eachPair(call, (p, n, m, s, d) => {
       for (let c = 0; c < d; c++) call.out[p] += s * q[n + c] * k[m + c];
     });
   },
@@ -61,8 +65,7 @@ export const attentionMix = defineOp<Mix>()({
     v: () => attentionMixT({ p, x: dy, offsets }, { scale: scale as number }),
   }),
   formula: (call) => {
-    const d = call.dims.D / call.dims.H;
-    eachPair(call, (p, n, m, s) => {
+    eachPair(call, (p, n, m, s, d) => {
       for (let c = 0; c < d; c++) call.out[n + c] += s * call.inputs.p[p] * call.inputs.v[m + c];
     });
   },
@@ -79,8 +82,7 @@ export const attentionMixT = defineOp<Mix>()({
     x: () => attentionMix({ p, v: dy, offsets }, { scale: scale as number }),
   }),
   formula: (call) => {
-    const d = call.dims.D / call.dims.H;
-    eachPair(call, (p, n, m, s) => {
+    eachPair(call, (p, n, m, s, d) => {
       for (let c = 0; c < d; c++) call.out[m + c] += s * call.inputs.p[p] * call.inputs.x[n + c];
     });
   },

@@ -1,8 +1,12 @@
 // y = x / max(‖x‖₂, ε) per row, as torch.nn.functional.normalize: the optional normalisation of BERT-PKD (arXiv:1908.09355, eq. 7).
 //   dx = (dy − y·Σ dy·y)/‖x‖
+// Two such rows are ‖u − v‖² = 2 − 2·cos apart.
 
 import { rows } from "../program/dispatch.ts";
 import { defineOp, f32Bits } from "../program/op.ts";
+import type { Value } from "../program/value.ts";
+import { mul } from "./binary.ts";
+import { mse } from "./mse.ts";
 
 type Epsilon = { epsilon: number };
 
@@ -42,3 +46,10 @@ export const normalizeGrad = defineOp<Epsilon>()({
     }
   },
 });
+
+/** One number a row: w·(1 − cos(a, b)), DistilBERT's loss of hidden states (Sanh et al. 2019, arXiv:1910.01108). a, b: [R, D]. */
+export function cosineDistance({ a, b, weight }: { a: Value; b: Value; weight: Value }): Value {
+  const unit = (x: Value) => normalize({ x }, { epsilon: 1e-12 });
+  const half = weight.trace.constant([a.shape[1] / 2]);
+  return mse({ a: unit(a), b: unit(b), weight: mul(weight, half) }, {});
+}

@@ -6,32 +6,38 @@ import { type Dims, defineOp, type Formula } from "../program/op.ts";
 
 type None = Record<string, never>;
 
-const parameters = ({ front, total, L, P }: Dims) => [front, total / front, L, P === undefined ? 0 : P - 1];
+/** What the kernels of ragged rows are told: R token rows of so many heads, each `width` wide, and B (0 without offsets). */
+export const raggedParameters = ({ R, total, P }: Dims, width: number): number[] => [R, total, width, P ? P - 1 : 0];
 
-/** Calls f with the place and the length of every row that has one. */
-function eachRow(call: Formula<"offsets">, f: (at: number, length: number) => void): void {
-  const { front, total, L, P } = call.dims;
-  const { offsets } = call.inputs;
-  const heads = total / front;
-  if (!offsets) for (let r = 0; r < total; r++) f(r * L, L);
-  else
-    for (let b = 0; b + 1 < P; b++)
-      for (let r = offsets[b] * heads; r < offsets[b + 1] * heads; r++) f(r * L, offsets[b + 1] - offsets[b]);
+const parameters = (dims: Dims) => raggedParameters(dims, dims.L);
+
+/** Calls f with the token row, the place and the length of every row that has one: all of it, or with offsets its sequence's. */
+export function eachRow(
+  { inputs: { offsets }, dims: { R, total, P } }: Formula<"offsets">,
+  width: number,
+  f: (n: number, at: number, length: number) => void,
+): void {
+  for (let b = 0; b + 1 < (offsets ? P : 2); b++) {
+    const [start, end, length] = offsets ? [offsets[b], offsets[b + 1], offsets[b + 1] - offsets[b]] : [0, R, width];
+    for (let r = start * total; r < end * total; r++) f(Math.floor(r / total), r * width, length);
+  }
 }
 
 export const softmax = defineOp<None>()({
   name: "softmax",
-  inputs: { x: "... L", offsets: "u32 P?", temperature: "1?" },
-  output: "... L",
+  inputs: { x: "R ... L", offsets: "u32 P?", temperature: "1?" },
+  output: "R ... L",
   parameters,
-  dispatches: ({ total }) => [{ entry: "softmax", grid: rows(total), bind: ["out", "offsets", "temperature", "x"] }],
+  dispatches: ({ R, total }) => [
+    { entry: "softmax", grid: rows(R * total), bind: ["out", "offsets", "temperature", "x"] },
+  ],
   gradient: ({ dy, y, inputs: { offsets, temperature } }) => ({
     x: () => softmaxGrad({ dy, y, offsets: offsets ?? undefined, temperature: temperature ?? undefined }, {}),
   }),
   formula: (call) => {
     const { x, temperature } = call.inputs;
     const T = temperature ? temperature[0] : 1;
-    eachRow(call, (at, length) => {
+    eachRow(call, call.dims.L, (_, at, length) => {
       const row = x.subarray(at, at + length);
       const most = Math.max(...row);
       const e = row.map((v) => Math.exp((v - most) / T));
@@ -43,16 +49,16 @@ export const softmax = defineOp<None>()({
 
 export const softmaxGrad = defineOp<None>()({
   name: "softmaxGrad",
-  inputs: { dy: "... L", y: "... L", offsets: "u32 P?", temperature: "1?" },
-  output: "... L",
+  inputs: { dy: "R ... L", y: "R ... L", offsets: "u32 P?", temperature: "1?" },
+  output: "R ... L",
   parameters,
-  dispatches: ({ total }) => [
-    { entry: "softmaxGrad", grid: rows(total), bind: ["out", "offsets", "temperature", "dy", "y"] },
+  dispatches: ({ R, total }) => [
+    { entry: "softmaxGrad", grid: rows(R * total), bind: ["out", "offsets", "temperature", "dy", "y"] },
   ],
   formula: (call) => {
     const { dy, y, temperature } = call.inputs;
     const T = temperature ? temperature[0] : 1;
-    eachRow(call, (at, length) => {
+    eachRow(call, call.dims.L, (_, at, length) => {
       let dot = 0;
       for (let j = at; j < at + length; j++) dot += dy[j] * y[j];
       for (let j = at; j < at + length; j++) call.out[j] = (y[j] * (dy[j] - dot)) / T;

@@ -1,6 +1,6 @@
 // What an op is: a shape rule, a parameter block, a gradient and its f64 formula, all as plain data and functions. No device code.
 //
-// Shapes are written as patterns: "N D" (letters bind dimensions), "..." (any leading dimensions), "1" (a literal), a leading
+// Shapes are written as patterns: "N D" (letters bind dimensions), "..." (any number of dimensions), "1" (a literal), a leading
 // "u32" (dtype) and a trailing "?" (optional input); "...|1" (this shape, or one number for all), "*" (any number of values).
 // An output letter that no input binds is read from the attribute of that name.
 
@@ -41,7 +41,7 @@ export interface Op<I extends string = string> {
   readonly writes?: readonly I[];
   /** True when every executor can add the result to what the output already holds. */
   readonly accumulates?: boolean;
-  /** The parameter block: u32 words (floats through `f32Bits`). Of "...", dims has `front` (the first) and `total` (the product). */
+  /** The parameter block: u32 words (floats through `f32Bits`). Of "...", dims has `total`, the product. */
   readonly parameters: (dims: Dims, attributes: Attributes, inputs: Instruction["inputs"]) => readonly number[];
   /** Bytes of scratch that one command needs with this many threads. */
   readonly scratch?: (dims: Dims, threads: number, inputs: Instruction["inputs"]) => number;
@@ -96,8 +96,7 @@ export function inferShape(
 ): { dims: Dims; shape: number[] | null } {
   const dims: Record<string, number> = {};
   for (const [key, value] of Object.entries(attributes)) if (typeof value === "number") dims[key] = value;
-  let leading: readonly number[] = [];
-  let leadingBound = false;
+  let any: readonly number[] | undefined;
   const fail = (name: string, expected: string, got: unknown): never => {
     const known = Object.entries(dims).map(([k, v]) => `${k}=${v}`);
     throw new LimbeckError(
@@ -117,31 +116,30 @@ export function inferShape(
     if (!(value instanceof Value) || value.dtype !== dtype) fail(name, `${dtype} ${tokens.join(" ")}`, "another dtype");
     const shape = (value as Value).shape;
     if (tokens[0] === "...|1") {
-      if (shape.join() !== "1" && shape.join() !== leading.join()) fail(name, `${leading} or 1`, `[${shape}]`);
+      if (shape.join() !== "1" && shape.join() !== any?.join()) fail(name, `${any} or 1`, `[${shape}]`);
       continue;
     }
     const fixed = tokens.filter((token) => token !== "...");
     const spare = shape.length - fixed.length;
-    if (tokens.includes("...") ? spare < 0 : spare !== 0) fail(name, tokens.join(" "), `[${shape}]`);
-    if (tokens.includes("...")) {
-      const front = shape.slice(0, spare);
-      if (leadingBound && front.join() !== leading.join()) fail(name, tokens.join(" "), `[${shape}]`);
-      leading = front;
-      leadingBound = true;
+    const open = tokens.indexOf("...");
+    if (open < 0 ? spare !== 0 : spare < 0) fail(name, tokens.join(" "), `[${shape}]`);
+    if (open >= 0) {
+      const found = shape.slice(open, open + spare);
+      if (any && found.join() !== any.join()) fail(name, tokens.join(" "), `[${shape}]`);
+      any = found;
     }
     fixed.forEach((token, i) => {
-      const size = shape[spare + i];
+      const size = shape[open >= 0 && i >= open ? spare + i : i];
       const expected = /^\d+$/.test(token) ? Number(token) : (dims[token] ?? size);
       if (expected !== size) fail(name, tokens.join(" "), `[${shape}]`);
       dims[token] = size;
     });
   }
-  dims.total = leading.reduce((product, dimension) => product * dimension, 1);
-  dims.front = leading[0] ?? 1;
+  dims.total = (any ?? []).reduce((product, dimension) => product * dimension, 1);
   if (op.output === null) return { dims, shape: null };
   if (typeof op.output === "function") return { dims, shape: op.output(dims, attributes) };
   const shape = op.output.split(" ").flatMap((token) => {
-    if (token === "...") return [...leading];
+    if (token === "...") return [...(any ?? [])];
     if (/^\d+$/.test(token)) return [Number(token)];
     if (dims[token] === undefined) throw new LimbeckError("OP_SHAPE", `${op.name}: attribute ${token} is missing`);
     return [dims[token]];

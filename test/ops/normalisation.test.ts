@@ -1,5 +1,5 @@
 import { describe } from "vitest";
-import { columnSum, layerNorm, normalize } from "../../src/ops/index.ts";
+import { columnSum, layerNorm, noNorm, normalize } from "../../src/ops/index.ts";
 import { opCase } from "./case.ts";
 
 describe("layerNorm", () => {
@@ -20,6 +20,19 @@ describe("layerNorm", () => {
     // x itself is only known to 6e-5 here, a twentieth of σ.
     { gradients: false, tolerance: 2e-2 },
   );
+});
+
+describe("noNorm", () => {
+  for (const [R, D] of [
+    [3, 26],
+    [5, 16],
+  ])
+    opCase(
+      `[${R}, ${D}]`,
+      { x: { shape: [R, D] }, gamma: { shape: [D] }, beta: { shape: [D] } },
+      ({ x, gamma, beta }) => noNorm({ x, gamma, beta }, {}),
+    );
+  opCase("without β", { x: { shape: [4, 7] }, gamma: { shape: [7] } }, ({ x, gamma }) => noNorm({ x, gamma }, {}));
 });
 
 describe("normalize", () => {
