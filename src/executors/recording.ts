@@ -1,11 +1,11 @@
 // A Program made ready for a GPU, before any buffer is known: its dispatches with their pipelines, and one block of parameters and
-// constants. Whatever cannot run is found here.
+// constants. Whatever has no pipeline is found here; what is too large, before (`needs.ts`).
 
 import { LimbeckError } from "../errors.ts";
 import type { Dispatch, Grid } from "../program/dispatch.ts";
 import { type Plan, plan } from "../program/plan.ts";
 import type { Instruction, Program } from "../program/program.ts";
-import { sizeOf, Value } from "../program/value.ts";
+import { Value } from "../program/value.ts";
 import type { Loaded } from "./executor.ts";
 import type { Access, Pipelines } from "./pipelines.ts";
 
@@ -42,13 +42,7 @@ export interface Recording extends Loaded {
   readonly scratch: number;
 }
 
-export interface Limits {
-  /** Who has them. */
-  readonly adapter: string;
-  readonly limits: GPUSupportedLimits;
-}
-
-export function record(program: Program, pipelines: Pipelines, device: Limits): Recording {
+export function record(program: Program, pipelines: Pipelines): Recording {
   const words: number[] = [];
   const append = (numbers: Iterable<number>): number => {
     const offset = words.length * 4;
@@ -58,7 +52,6 @@ export function record(program: Program, pipelines: Pipelines, device: Limits): 
   };
   const constants = new Map<Value, number>();
   for (const value of program.values) {
-    requireFit(value, device);
     if (value.storage !== "constant") continue;
     const data = value.data as readonly number[];
     constants.set(value, append(value.dtype === "u32" ? data : new Uint32Array(Float32Array.from(data).buffer)));
@@ -68,7 +61,8 @@ export function record(program: Program, pipelines: Pipelines, device: Limits): 
     if (accumulate && !op.accumulates)
       throw new LimbeckError("UNSUPPORTED_OP", `the shader of ${op.name} cannot add to what its output holds`);
     return op.dispatches(dims, attributes, instruction).map((dispatch): Step => {
-      requireGrid(dispatch, device);
+      if (dispatch.grid.some((n) => n < 1))
+        throw new LimbeckError("OP_GRID", `${dispatch.entry} was given ${dispatch.grid.join(" × ")} workgroups`);
       const names = dispatch.bind ?? ["out", ...Object.keys(op.inputs)];
       const bound = names.map((name) => resolve(instruction, name));
       const access = names.map(
@@ -107,23 +101,4 @@ function resolve({ op, inputs, output }: Instruction, name: string): Bound {
   const value = index === undefined || given === null ? given : (given as readonly Value[])?.[Number(index)];
   if (value === null || value instanceof Value) return value;
   throw new LimbeckError("OP_BIND", `${op.name} binds "${name}", which is none of its inputs`);
-}
-
-function requireFit(value: Value, { adapter, limits }: Limits): void {
-  const most = Math.min(limits.maxStorageBufferBindingSize, limits.maxBufferSize);
-  if (sizeOf(value) * 4 > most)
-    throw new LimbeckError(
-      "GPU_LIMIT",
-      `[${value.shape}] takes ${sizeOf(value) * 4} bytes, and ${adapter} binds at most ${most}; use a smaller batch, length or model.`,
-      { where: value.name || "a temporary" },
-    );
-}
-
-function requireGrid({ entry, grid }: Dispatch, { adapter, limits }: Limits): void {
-  const most = limits.maxComputeWorkgroupsPerDimension;
-  if (grid.some((n) => n < 1 || n > most))
-    throw new LimbeckError(
-      "GPU_LIMIT",
-      `${entry} needs ${grid.join(" × ")} workgroups, and ${adapter} has 1 to ${most} per dimension; use a smaller batch, length or model.`,
-    );
 }

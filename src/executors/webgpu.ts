@@ -1,12 +1,14 @@
 // Runs Programs with the WGSL shaders. Every instruction's dispatches (`program/dispatch.ts`) become (pipeline, bind group, grid), made
 // once a program and encoded anew for each run, because command buffers are single-use. Slots are buffers of one pool for all programs.
 
-import { InputError, LimbeckError } from "../errors.ts";
+import { LimbeckError } from "../errors.ts";
 import type { Program } from "../program/program.ts";
 import { sizeOf, type Value } from "../program/value.ts";
+import type { Adapter } from "./adapter.ts";
 import { Answers } from "./answers.ts";
 import { type Counters, noCounts } from "./counters.ts";
 import type { Executor, Loaded, Numbers, Persistent } from "./executor.ts";
+import { type Limits, requireLimits } from "./needs.ts";
 import { type Costs, Pace } from "./pace.ts";
 import { Pipelines } from "./pipelines.ts";
 import { Readback } from "./readback.ts";
@@ -98,18 +100,10 @@ export class WebgpuExecutor implements Executor {
     this.#scratch = this.#buffer(0, STORAGE, "scratch");
   }
 
-  /** A device of the best adapter, with WebGPU's default limits. */
-  static async create(gpu: GPU): Promise<WebgpuExecutor> {
-    const adapter = await gpu.requestAdapter({ powerPreference: "high-performance" });
-    if (!adapter)
-      throw new InputError(
-        "NO_ADAPTER",
-        "this machine shows no WebGPU adapter: it has no GPU, or no driver that WebGPU accepts; use wasm.",
-        { where: "webgpu" },
-      );
-    const { description, vendor, architecture, device } = adapter.info;
-    const name = description || [vendor, architecture, device].filter(Boolean).join(" ") || "an adapter without a name";
-    return new WebgpuExecutor(await adapter.requestDevice(), { adapter: name, keep: [gpu, adapter] });
+  /** On the device of an adapter, with such limits as far as the adapter goes. */
+  static async create(adapter: Adapter, limits?: Limits): Promise<WebgpuExecutor> {
+    const { name, borrowed, keep } = adapter;
+    return new WebgpuExecutor(await adapter.device(limits), { adapter: name, borrowed, keep });
   }
 
   /** What was done so far. */
@@ -119,7 +113,8 @@ export class WebgpuExecutor implements Executor {
 
   load(program: Program): LoadedProgram {
     this.#answers.check();
-    const recording = record(program, this.#pipelines, { adapter: this.adapter, limits: this.#device.limits });
+    requireLimits(program, this.adapter, this.#device.limits);
+    const recording = record(program, this.#pipelines);
     const block = this.#buffer(recording.words.length * 4, UNIFORM | STORAGE | COPY_DST, program.name);
     this.#device.queue.writeBuffer(block, 0, Uint32Array.from(recording.words));
     this.#blocks.push(block);

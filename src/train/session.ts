@@ -2,6 +2,7 @@
 
 import { type Dataset, type DatasetOptions, readDataset } from "../data/dataset.ts";
 import { InputError } from "../errors.ts";
+import { findAdapter } from "../executors/adapter.ts";
 import type { Executor } from "../executors/executor.ts";
 import { ReferenceExecutor } from "../executors/reference.ts";
 import { WasmExecutor } from "../executors/wasm.ts";
@@ -24,6 +25,8 @@ export interface Device {
   readonly threads: number;
   /** One sentence: what runs, and why. */
   readonly choice: string;
+  /** After its device was lost: another one of the same GPU, tested as the first. Absent where nothing can be opened again. */
+  readonly again?: () => Promise<Device>;
 }
 
 export async function openDevice(runtime: Runtime, options: Partial<DeviceOptions>): Promise<Device> {
@@ -57,10 +60,11 @@ export async function openDevice(runtime: Runtime, options: Partial<DeviceOption
 async function openGpu(runtime: Runtime): Promise<Device> {
   const gpu = await runtime.gpu?.();
   if (!gpu) throw new InputError("NO_WEBGPU", `${runtime.name} has no WebGPU; use wasm.`, { where: "--device webgpu" });
-  const executor = await WebgpuExecutor.create(gpu);
+  const executor = await WebgpuExecutor.create(await findAdapter(gpu));
   try {
     const verdict = await requireRight(executor, executor.adapter);
-    return { executor, threads: 1, choice: `webgpu: ${executor.adapter}, ${verdict}` };
+    const choice = `webgpu: ${executor.adapter}, ${verdict}`;
+    return { executor, threads: 1, choice, again: () => openGpu(runtime) };
   } catch (error) {
     executor.dispose();
     throw error;
