@@ -32,9 +32,9 @@ interface Persisted {
 interface LoadedProgram extends Loaded {
   readonly recording: Recording;
   readonly block: GPUBuffer;
-  /** Of each dispatch: how many workgroups, and milliseconds that they are believed to take. */
+  /** Of each dispatch: how many workgroups, and milliseconds that they are believed to take, once it runs. */
   readonly workgroups: readonly number[];
-  readonly costs: Costs;
+  costs: Costs;
   commands: readonly Command[];
   /** For which buffers the commands were made. */
   generation: number;
@@ -120,8 +120,7 @@ export class WebgpuExecutor implements Executor {
     this.#blocks.push(block);
     this.#do({ kind: "other", go: () => this.#prepare(recording) });
     const workgroups = recording.steps.map(({ dispatch: { grid } }) => grid[0] * grid[1] * grid[2]);
-    const costs = this.#pace.guess(workgroups);
-    return { program, recording, block, workgroups, costs, commands: [], generation: -1 };
+    return { program, recording, block, workgroups, costs: [], commands: [], generation: -1 };
   }
 
   write(value: Persistent, data: Numbers): void {
@@ -146,6 +145,8 @@ export class WebgpuExecutor implements Executor {
       // Values of another shape may have been written since the program was loaded.
       this.#prepare(program.recording);
       if (program.generation !== this.#generation) this.#bind(program);
+      // At the first run, not at the load: all programs of a training are loaded before anything was timed.
+      if (program.costs.length === 0) program.costs = this.#pace.guess(program.workgroups);
       this.#inFlight++;
       this.#submit(program)
         .then(() => {
