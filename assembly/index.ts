@@ -3,8 +3,10 @@
 //   then the inputs' addresses in order (0: absent; a variadic input is preceded by its count), then parameters (floats as their bits).
 // Addresses are multiples of 16. Every kernel splits its work by (ith, nth) such that no bit of a result depends on nth.
 
+import { adadelta } from "./kernels/adadelta";
 import { adamw } from "./kernels/adamw";
 import { attentionMix, attentionMixT, attentionPairs } from "./kernels/attention";
+import { bertAdam } from "./kernels/bertAdam";
 import { binary } from "./kernels/binary";
 import { columnSum } from "./kernels/columnSum";
 import { copy } from "./kernels/copy";
@@ -14,6 +16,7 @@ import { fill } from "./kernels/fill";
 import { gather, gatherGrad } from "./kernels/gather";
 import { globalNorm } from "./kernels/globalNorm";
 import { kl, klGrad } from "./kernels/kl";
+import { lamb } from "./kernels/lamb";
 import { layerNorm, layerNormGradGamma, layerNormGradX } from "./kernels/layerNorm";
 import { matmul } from "./kernels/matmul";
 import { mse, mseGrad } from "./kernels/mse";
@@ -128,6 +131,15 @@ function dispatch(cmd: usize, ith: u32, nth: u32, sync: usize): void {
       break;
     case Opcode.noNorm:
       noNorm(cmd, ith, nth);
+      break;
+    case Opcode.bertAdam:
+      bertAdam(cmd, ith, nth);
+      break;
+    case Opcode.lamb:
+      lamb(cmd, ith, nth, sync);
+      break;
+    case Opcode.adadelta:
+      adadelta(cmd, ith, nth);
       break;
     default:
       unreachable();

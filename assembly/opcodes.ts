@@ -32,6 +32,9 @@ export enum Opcode {
   globalNorm = 29,
   adamw = 30,
   noNorm = 31,
+  bertAdam = 32,
+  lamb = 33,
+  adadelta = 34,
 }
 
 /** Element-wise functions of one argument (op `unary`). */

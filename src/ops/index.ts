@@ -6,8 +6,10 @@ import { add } from "./binary.ts";
 import { copy } from "./copy.ts";
 
 export { NONE } from "../program/value.ts";
+export { adadelta } from "./adadelta.ts";
 export { adamw } from "./adamw.ts";
 export { attentionMix, attentionMixT, attentionPairs } from "./attention.ts";
+export { bertAdam } from "./bertAdam.ts";
 export { add, binary, div, mul, sub } from "./binary.ts";
 export { columnSum } from "./columnSum.ts";
 export { copy } from "./copy.ts";
@@ -17,6 +19,7 @@ export { fill } from "./fill.ts";
 export { gather, gatherGrad } from "./gather.ts";
 export { globalNorm } from "./globalNorm.ts";
 export { kl, klGrad, softCrossEntropy } from "./kl.ts";
+export { lamb } from "./lamb.ts";
 export { layerNorm, layerNormGradGamma, layerNormGradX } from "./layerNorm.ts";
 export { linear, matmul } from "./matmul.ts";
 export { mse, mseGrad } from "./mse.ts";
