@@ -1,5 +1,5 @@
 // Rows of a table by id, and the gradient of the table. NONE stands for "no id": such rows are zero and give no gradient.
-//   gather           out[r, :] = table[ids[r], :]; an id beyond the table gives NaN, which stops the training
+//   gather           out[r, :] = table[ids[r], :], whatever the bits mean; an id beyond the table gives NaN, which stops the training
 //   gatherGrad       out[id, :] += Σ dy[r, :] over the rows r of that id, in the order of `order` (rows sorted by id; absent: they are)
 //   gatherGradClear  out = 0, before gatherGrad when it is not to add to something
 
@@ -7,21 +7,24 @@ struct Parameters { accumulate: u32, present: u32, R: u32, D: u32, V: u32 }
 @group(0) @binding(0) var<uniform> p: Parameters;
 @group(0) @binding(1) var<storage, read_write> out: array<f32>;
 @group(0) @binding(2) var<storage, read> ids: array<u32>;
-@group(0) @binding(3) var<storage, read> x: array<f32>; // table [V, D], or dy [R, D]
+@group(0) @binding(3) var<storage, read> x: array<f32>; // dy [R, D]
 @group(0) @binding(4) var<storage, read> order: array<u32>;
+// gather copies bits: as floats, small integers and NONE would not have to survive.
+@group(0) @binding(1) var<storage, read_write> bits: array<u32>;
+@group(0) @binding(3) var<storage, read> table: array<u32>; // [V, D]
 
 @compute @workgroup_size(GROUP)
 fn gather(here: Here) {
   let i = elementOf(here);
   if (i >= p.R * p.D) { return; }
   let id = ids[i / p.D];
-  var value = 0.0;
+  var value = 0u;
   if (id < p.V) {
-    value = x[id * p.D + i % p.D];
+    value = table[id * p.D + i % p.D];
   } else if (id != NONE) {
-    value = poison(id);
+    value = bitcast<u32>(poison(id));
   }
-  out[i] = value;
+  bits[i] = value;
 }
 
 fn rowAt(i: u32) -> u32 {

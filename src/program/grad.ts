@@ -2,6 +2,7 @@
 // Gradients of parameters go straight into their gradient state, added to what is there, so that a step may have several micro-batches.
 
 import { LimbeckError } from "../errors.ts";
+import type { Instruction } from "./program.ts";
 import type { Value } from "./value.ts";
 
 /** The two ops that the walk itself needs; src/ops supplies them. */
@@ -21,16 +22,36 @@ export function gradient(
   seed: Value = loss.trace.constant([1]),
 ): void {
   const trace = loss.trace;
-  const forward = [...trace.instructions];
   const active = new Set<Value>(targets.keys());
-  for (const { inputs, output } of forward)
-    if (output && inputs.flat().some((input) => input && active.has(input))) active.add(output);
-  if (!active.has(loss)) throw new LimbeckError("NO_GRADIENT", "the loss does not depend on any trained parameter");
-
   const gradients = new Map<Value, Value>([[loss, seed]]);
-  for (const { op, inputs, output, attributes, dims } of forward.reverse()) {
+  const activate = (from: number): void => {
+    for (const { inputs, output } of trace.instructions.slice(from))
+      if (output && inputs.flat().some((input) => input && active.has(input))) active.add(output);
+  };
+
+  /** Instructions from `from` on, backwards. */
+  const walk = (from: number): void => {
+    for (let i = trace.instructions.length - 1; i >= from; i--) {
+      const part = trace.recomputed.find(({ from, to }) => to === i + 1 && from <= i);
+      if (!part) {
+        back(trace.instructions[i]);
+        continue;
+      }
+      i = part.from;
+      if (!part.outputs.some((output) => gradients.has(output))) continue;
+      const again = trace.instructions.length;
+      part.body().forEach((output, k) => {
+        const dy = gradients.get(part.outputs[k]);
+        if (dy) gradients.set(output, dy);
+      });
+      activate(again);
+      walk(again);
+    }
+  };
+
+  const back = ({ op, inputs, output, attributes, dims }: Instruction): void => {
     const dy = output && gradients.get(output);
-    if (!output || !dy || !active.has(output)) continue;
+    if (!output || !dy || !active.has(output)) return;
     gradients.delete(output);
     const named = Object.fromEntries(Object.keys(op.inputs).map((name, i) => [name, inputs[i] as Value]));
     const rule = op.gradient?.({ dy, y: output, inputs: named, attributes, dims });
@@ -50,5 +71,9 @@ export function gradient(
         gradients.set(input, sum ? rules.add(sum, contribution) : contribution);
       }
     }
-  }
+  };
+
+  activate(0);
+  if (!active.has(loss)) throw new LimbeckError("NO_GRADIENT", "the loss does not depend on any trained parameter");
+  walk(0);
 }

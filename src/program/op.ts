@@ -1,13 +1,13 @@
 // What an op is: a shape rule, a parameter block, a gradient and its f64 formula, all as plain data and functions. No device code.
 //
 // Shapes are written as patterns: "N D" (letters bind dimensions), "..." (any number of dimensions), "1" (a literal), a leading
-// "u32" (dtype) and a trailing "?" (optional input); "...|1" (this shape, or one number for all), "*" (any number of values).
+// "u32" (dtype; "any": f32 or u32, and the output like it) and a trailing "?" (optional input); "...|1" (this shape, or one number for all), "*" (any number of values).
 // An output letter that no input binds is read from the attribute of that name.
 
 import { LimbeckError } from "../errors.ts";
 import type { Dispatch } from "./dispatch.ts";
 import type { Instruction } from "./program.ts";
-import { Value } from "./value.ts";
+import type { Dtype, Value } from "./value.ts";
 
 export type Attributes = Readonly<Record<string, number | boolean | string>>;
 export type Dims = Readonly<Record<string, number>>;
@@ -93,8 +93,9 @@ export function inferShape(
   op: Op,
   inputs: Readonly<Record<string, Value | readonly Value[] | undefined>>,
   attributes: Attributes,
-): { dims: Dims; shape: number[] | null } {
+): { dims: Dims; shape: number[] | null; dtype: Dtype } {
   const dims: Record<string, number> = {};
+  let result: Dtype = "f32";
   for (const [key, value] of Object.entries(attributes)) if (typeof value === "number") dims[key] = value;
   let any: readonly number[] | undefined;
   const fail = (name: string, expected: string, got: unknown): never => {
@@ -107,14 +108,15 @@ export function inferShape(
   for (const [name, pattern] of Object.entries(op.inputs)) {
     if (pattern === "*") continue;
     const tokens = pattern.replace("?", "").split(" ");
-    const dtype = tokens[0] === "u32" ? tokens.shift() && "u32" : "f32";
     const value = inputs[name];
+    const typed = ["u32", "any"].includes(tokens[0]) ? tokens.shift() : "f32";
     if (value === undefined) {
       if (!pattern.endsWith("?")) fail(name, tokens.join(" "), "missing");
       continue;
     }
-    if (!(value instanceof Value) || value.dtype !== dtype) fail(name, `${dtype} ${tokens.join(" ")}`, "another dtype");
-    const shape = (value as Value).shape;
+    const { dtype, shape } = value as Value;
+    if (typed === "any") result = dtype;
+    else if (dtype !== typed) fail(name, `${typed} ${tokens.join(" ")}`, "another dtype");
     if (tokens[0] === "...|1") {
       if (shape.join() !== "1" && shape.join() !== any?.join()) fail(name, `${any} or 1`, `[${shape}]`);
       continue;
@@ -136,13 +138,13 @@ export function inferShape(
     });
   }
   dims.total = (any ?? []).reduce((product, dimension) => product * dimension, 1);
-  if (op.output === null) return { dims, shape: null };
-  if (typeof op.output === "function") return { dims, shape: op.output(dims, attributes) };
+  if (op.output === null) return { dims, shape: null, dtype: result };
+  if (typeof op.output === "function") return { dims, shape: op.output(dims, attributes), dtype: result };
   const shape = op.output.split(" ").flatMap((token) => {
     if (token === "...") return [...(any ?? [])];
     if (/^\d+$/.test(token)) return [Number(token)];
     if (dims[token] === undefined) throw new LimbeckError("OP_SHAPE", `${op.name}: attribute ${token} is missing`);
     return [dims[token]];
   });
-  return { dims, shape };
+  return { dims, shape, dtype: result };
 }

@@ -10,28 +10,36 @@ export interface Plan {
   readonly slotOf: ReadonlyMap<Value, number>;
 }
 
-/** Best fit: the smallest free slot that is large enough, else the largest free one grown, else a new one. */
+interface Life {
+  readonly value: Value;
+  readonly bytes: number;
+  /** Instructions that make it and read it last. */
+  readonly from: number;
+  to: number;
+}
+
+/**
+ * The largest first (Pisarchyk & Lee 2020, arXiv:2001.03288, "greedy by size"): into the smallest slot that is free all its life, else
+ * into a new one. So a slot is as large as its largest value, and no small value keeps a large one waiting.
+ */
 export function plan(program: Program): Plan {
-  const lastUse = new Map<Value, number>();
+  const lives = new Map<Value, Life>();
   program.instructions.forEach(({ inputs, output }, i) => {
-    for (const value of [...inputs.flat(), output]) if (value?.storage === "temporary") lastUse.set(value, i);
-  });
-  const slots: number[] = [];
-  const free = new Set<number>();
-  const slotOf = new Map<Value, number>();
-  program.instructions.forEach(({ inputs, output }, i) => {
-    if (output?.storage === "temporary" && !slotOf.has(output)) {
-      const bytes = Math.ceil((sizeOf(output) * 4) / 256) * 256;
-      const candidates = [...free].sort((a, b) => slots[a] - slots[b]);
-      const slot = candidates.find((s) => slots[s] >= bytes) ?? candidates.at(-1) ?? slots.push(0) - 1;
-      slots[slot] = Math.max(slots[slot], bytes);
-      free.delete(slot);
-      slotOf.set(output, slot);
-    }
     for (const value of [...inputs.flat(), output]) {
-      const slot = value ? slotOf.get(value) : undefined;
-      if (slot !== undefined && lastUse.get(value as Value) === i) free.add(slot);
+      if (value?.storage !== "temporary") continue;
+      const life = lives.get(value);
+      if (life) life.to = i;
+      else lives.set(value, { value, bytes: Math.ceil((sizeOf(value) * 4) / 256) * 256, from: i, to: i });
     }
   });
-  return { slots, slotOf };
+  const slots: { readonly bytes: number; readonly held: Life[] }[] = [];
+  const slotOf = new Map<Value, number>();
+  // Slots are made in falling size: the last that is free is the smallest.
+  for (const life of [...lives.values()].sort((a, b) => b.bytes - a.bytes || a.from - b.from)) {
+    const free = slots.findLastIndex(({ held }) => held.every(({ from, to }) => life.to < from || to < life.from));
+    const slot = free >= 0 ? free : slots.push({ bytes: life.bytes, held: [] }) - 1;
+    slots[slot].held.push(life);
+    slotOf.set(life.value, slot);
+  }
+  return { slots: slots.map(({ bytes }) => bytes), slotOf };
 }

@@ -22,10 +22,19 @@ export interface Program {
   readonly instructions: readonly Instruction[];
 }
 
+/** Instructions whose results the gradient does not keep: it traces them again. */
+export interface Recomputed {
+  readonly from: number;
+  readonly to: number;
+  readonly outputs: readonly Value[];
+  readonly body: () => readonly Value[];
+}
+
 export class Trace {
   readonly #values: Value[] = [];
   readonly #named = new Map<string, Value>();
   readonly instructions: Instruction[] = [];
+  readonly recomputed: Recomputed[] = [];
 
   #value(name: string, shape: readonly number[], dtype: Dtype, storage: Storage, data?: readonly number[]): Value {
     const value = new Value(this, this.#values.length, name, shape, dtype, storage, data);
@@ -63,14 +72,25 @@ export class Trace {
 
   /** Appends one instruction and returns its output (for an op that only writes state: its first written input). */
   emit(op: Op, given: Readonly<Record<string, Value | readonly Value[] | undefined>>, attributes: Attributes): Value {
-    const { dims, shape } = inferShape(op, given, attributes);
+    const { dims, shape, dtype } = inferShape(op, given, attributes);
     for (const name of op.writes ?? [])
       if ((given[name] as Value).storage !== "state")
         throw new LimbeckError("OP_WRITES", `${op.name} writes its input ${name}, so that must be state`);
-    const output = shape && this.#value(op.name, shape, "f32", "temporary");
+    const output = shape && this.#value(op.name, shape, dtype, "temporary");
     const inputs = Object.keys(op.inputs).map((name) => given[name] ?? null);
     this.instructions.push({ op, inputs, output, accumulate: false, attributes, dims });
     return output ?? (given[(op.writes as string[])[0]] as Value);
+  }
+
+  /**
+   * Traces `body`, whose outputs are all that outlives it: the gradient traces it again and works from that, so that two such parts
+   * can share the memory of what lies between.
+   */
+  recompute(body: () => readonly Value[]): readonly Value[] {
+    const from = this.instructions.length;
+    const outputs = body();
+    this.recomputed.push({ from, to: this.instructions.length, outputs, body });
+    return outputs;
   }
 
   /** Sends the result of the instruction that made `value` to a persistent value instead, optionally adding to it. */

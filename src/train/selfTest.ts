@@ -5,9 +5,12 @@ import { LimbeckError } from "../errors.ts";
 import type { Executor, Numbers, Persistent } from "../executors/executor.ts";
 import { ReferenceExecutor } from "../executors/reference.ts";
 import {
+  adadelta,
   adamw,
+  add,
   attentionMix,
   attentionPairs,
+  bertAdam,
   crossEntropy,
   div,
   dropout,
@@ -16,10 +19,12 @@ import {
   gradient,
   keep,
   kl,
+  lamb,
   layerNorm,
   linear,
   mse,
   NONE,
+  noNorm,
   normalize,
   softmax,
   sum,
@@ -32,9 +37,19 @@ import { Random } from "../random.ts";
 /** f32 keeps about 1e-6 here; a GPU that is a hundred times worse computes something else. */
 const BOUND = 1e-4;
 
-/** Random state, differentiated; what is called `square` is not negative. */
+/** Random state, differentiated; what is called `square…` is not negative. */
 type State = (name: string, ...shape: number[]) => Value;
 type Given = (name: string, shape: readonly number[], data: readonly number[], dtype?: "u32") => Value;
+
+/** An optimiser on 5,000 random weights, clipped. */
+const update =
+  (optimizer: typeof adamw | typeof bertAdam) =>
+  (s: State, f: Given): Value => {
+    const [w, g, m, v] = [s("w", 5000), s("g", 5000), s("square m", 5000), s("square v", 5000)];
+    const hyper = f("hyper", [8], [1e-2, 0.9, 0.999, 1e-8, 0.1, 0.19, 0.045, 1]);
+    const norm = globalNorm({ tensors: [g] }, {});
+    return optimizer({ w, g, m, v, hyper, norm, own: norm }, { decay: true });
+  };
 
 // Sizes that are no multiple of any tile, a sequence that is empty, rows without an id, and a tail.
 const cases: Readonly<Record<string, (state: State, given: Given) => Value>> = {
@@ -66,13 +81,19 @@ const cases: Readonly<Record<string, (state: State, given: Given) => Value>> = {
     const b = f("b", [2, 3], [1, 2, 3, 4, 5, 6]);
     return mse({ a: s("a", 2, 3), b, weight: f("weight", [2], [0.5, 0.25]) }, {});
   },
+  maps: (s, f) => {
+    const [offsets, temperature] = [f("offsets", [5], [0, 5, 5, 22, 29], "u32"), f("T", [1], [1])];
+    const a = s("a", 32, 3, 32);
+    const numbers = Array.from({ length: sizeOf(a) }, (_, i) => (i % 13) / 4);
+    const b = f("b", a.shape, numbers);
+    const weight = f("weight", [32], Array(32).fill(0.5));
+    const targets = softmax({ x: b, offsets }, {});
+    return add(mse({ a, b, weight, offsets }, {}), kl({ targets, logits: a, temperature, weight, offsets }, {}));
+  },
+  noNorm: (s) => noNorm({ x: s("x", 21, 50), gamma: s("gamma", 50), beta: s("beta", 50) }, {}),
   normalize: (s) => normalize({ x: s("x", 5, 30) }, { epsilon: 1e-12 }),
   sum: (s) => sum({ x: s("x", 1000) }, {}),
-  adamw: (s, f) => {
-    const [w, g, m, v] = [s("w", 5000), s("g", 5000), s("m", 5000), s("square", 5000)];
-    const hyper = f("hyper", [8], [1e-2, 0.9, 0.999, 1e-8, 0.1, 0.19, 0.045, 1]);
-    return adamw({ w, g, m, v, hyper, norm: globalNorm({ tensors: [g] }, {}) }, { decay: true });
-  },
+  ...{ adamw: update(adamw), bertAdam: update(bertAdam), lamb: update(lamb), adadelta: update(adadelta) },
 };
 
 /** max |a − b| over the largest |b|, at least 1; Infinity where one is no number. */
@@ -93,7 +114,7 @@ async function errorOf(executor: Executor, name: string): Promise<number> {
   const random = new Random(1, name);
   const state: State = (key, ...shape) => {
     const value = trace.state(`selfTest/${key}`, shape);
-    const normal = () => Math.fround(key === "square" ? Math.abs(random.normal()) : random.normal());
+    const normal = () => Math.fround(key.startsWith("square") ? Math.abs(random.normal()) : random.normal());
     data.set(value, Float64Array.from({ length: sizeOf(value) }, normal));
     parameters.push(value);
     return value;

@@ -1,0 +1,70 @@
+// The losses of a masked-LM head, whose decoder is the table of word embeddings: logits z = x·Eᵀ + b, one number for each of V tokens.
+//   hard  Σ_r w[r]·(log Σ_v exp z[r,v] − z[r, label])                          Devlin et al. 2019, arXiv:1810.04805
+//   soft  Σ_r w[r]·KL(softmax(z_teacher/T) ‖ softmax(z/T)), without T²         Sanh et al. 2019, arXiv:1910.01108
+// Logits of all rows at once would be the largest arrays of a training, so rows go in blocks whose logits, and what is made of them, fit
+// into 64 MiB. More than one block: the gradient computes the logits of each anew, two products in six.
+
+import { add, crossEntropy, gather, kl, linear, softmax, sum } from "../ops/index.ts";
+import type { Value } from "../program/value.ts";
+
+/** What logits are made of: rows [R, D] that went through the head's transform, table [V, D], bias [V]. */
+export interface Decoder {
+  readonly rows: Value;
+  readonly table: Value;
+  readonly bias: Value;
+}
+
+export interface VocabularyTargets {
+  /** labels: u32 [R], NONE where there is none; weight: [R], which carries the mean. */
+  readonly hard?: { readonly labels: Value; readonly weight: Value };
+  /** The teacher has the student's rows R and vocabulary V, and a width of its own. temperature: [1], weight: [R]. */
+  readonly soft?: { readonly teacher: Decoder; readonly temperature: Value; readonly weight: Value };
+}
+
+/** Bytes of logits, targets and slopes that live at the same time. */
+const MOST = 64 * 2 ** 20;
+
+/** Rows of a block: all of one size or one less. */
+function blockRows(R: number, V: number, arrays: number, bytes: number): number {
+  const most = Math.max(1, Math.floor(bytes / (4 * V * arrays)));
+  return Math.ceil(R / Math.ceil(R / most));
+}
+
+/** The terms asked for, [1] each. */
+export function vocabularyLoss<T extends VocabularyTargets>(
+  student: Decoder,
+  { hard, soft }: T,
+  bytes = MOST,
+): { readonly [K in keyof T]: Value } {
+  const { trace } = student.rows;
+  const [R] = student.rows.shape;
+  const size = blockRows(R, student.table.shape[0], soft ? 3 : 2, bytes);
+
+  const block = (first: number): Value[] => {
+    const count = Math.min(size, R - first);
+    const numbers = Array.from({ length: count }, (_, i) => first + i);
+    const ids = count < R ? trace.constant(numbers, "u32") : undefined;
+    const rowsOf = (table: Value) => (ids ? gather({ table, ids }, {}) : table);
+    const logitsOf = ({ rows, table, bias }: Decoder) => linear(rowsOf(rows), table, bias);
+    const logits = logitsOf(student);
+    const terms: Value[] = [];
+    if (hard) {
+      const [labels, weight] = [rowsOf(hard.labels), rowsOf(hard.weight)];
+      terms.push(sum({ x: crossEntropy({ logits, labels, weight }, {}) }, {}));
+    }
+    if (soft) {
+      const { teacher, temperature } = soft;
+      const targets = softmax({ x: logitsOf(teacher), temperature }, {});
+      terms.push(sum({ x: kl({ targets, logits, temperature, weight: rowsOf(soft.weight) }, {}) }, {}));
+    }
+    return terms;
+  };
+
+  let totals: readonly Value[] | undefined;
+  for (let first = 0; first < R; first += size) {
+    const terms = size < R ? trace.recompute(() => block(first)) : block(first);
+    totals = totals?.map((total, i) => add(total, terms[i])) ?? terms;
+  }
+  const names = [...(hard ? ["hard"] : []), ...(soft ? ["soft"] : [])];
+  return Object.fromEntries(names.map((name, i) => [name, totals?.[i]])) as { [K in keyof T]: Value };
+}
