@@ -49,6 +49,15 @@ export class AdamWClock {
 
   constructor(readonly options: AdamWOptions) {}
 
+  /** What the next update depends on, to be kept and given back. */
+  get state(): Readonly<Record<string, number>> {
+    return { power1: this.#power1, power2: this.#power2 };
+  }
+
+  set state({ power1, power2 }) {
+    [this.#power1, this.#power2] = [power1, power2];
+  }
+
   /** Numbers of the next update. */
   next(learningRate: number): Float64Array {
     const { beta1, beta2, epsilon, weightDecay, maxNorm } = this.options;

@@ -9,16 +9,8 @@ import type { Metrics } from "./metrics.ts";
 import { argmax } from "./metrics.ts";
 import { labelsOf, loadModel, type Model } from "./model.ts";
 import type { DeviceOptions } from "./options.ts";
-import {
-  type DataSource,
-  type Device,
-  type FolderSource,
-  maxLengthFor,
-  openData,
-  openDevice,
-  openFolder,
-} from "./session.ts";
-import { Predictor, placeWeights } from "./trainer.ts";
+import { LastingDevice, LastingPredictor } from "./recovery.ts";
+import { type DataSource, type FolderSource, maxLengthFor, openData, openDevice, openFolder } from "./session.ts";
 
 export interface Prediction {
   /** The most probable label; absent in regression. */
@@ -39,17 +31,16 @@ export interface ClassifierOptions extends Partial<DeviceOptions> {
 }
 
 export class Classifier {
-  readonly #predictor: Predictor;
+  readonly #predictor: LastingPredictor;
   readonly #maxLength: number;
 
   private constructor(
     readonly model: Model,
-    readonly device: Device,
+    readonly device: LastingDevice,
     maxLength: number,
     readonly runtime: Runtime,
   ) {
-    placeWeights(device.executor, "model", model.weights);
-    this.#predictor = new Predictor(device.executor, { owner: "model", config: model.config });
+    this.#predictor = new LastingPredictor(device, { owner: "model", config: model.config });
     this.#maxLength = maxLength;
   }
 
@@ -63,7 +54,10 @@ export class Classifier {
         ? source
         : await loadModel(openFolder(runtime, source), { allowNonfinite: options.allowNonfinite });
     const maxLength = maxLengthFor([model.config], options.maxLength ?? 0);
-    return new Classifier(model, await openDevice(runtime, options), maxLength, runtime);
+    const instead = () => openDevice(runtime, { ...options, device: "wasm" });
+    const device = new LastingDevice(await openDevice(runtime, options), instead);
+    await device.place("model", model.weights);
+    return new Classifier(model, device, maxLength, runtime);
   }
 
   async predict(texts: readonly TextOrPair[]): Promise<Prediction[]> {
@@ -106,7 +100,7 @@ export class Classifier {
   }
 
   dispose(): void {
-    this.device.executor.dispose();
+    this.device.dispose();
   }
 
   [Symbol.dispose](): void {

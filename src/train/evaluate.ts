@@ -9,6 +9,9 @@ import type { Predictor } from "./trainer.ts";
 
 const BATCH = 32;
 
+/** Whatever gives logits of a model. */
+type Source = Pick<Predictor, "placed" | "logits">;
+
 /** A data set as token ids, with the number of texts that were cut. */
 export interface EncodedSet {
   readonly rows: readonly Encoded[];
@@ -31,7 +34,7 @@ export function truncationNote({ file }: Dataset, { truncated, rows }: EncodedSe
 }
 
 /** Logits of all rows, in their order. [rows, C] */
-export async function predictAll(predictor: Predictor, rows: readonly Encoded[]): Promise<Float32Array> {
+export async function predictAll(predictor: Source, rows: readonly Encoded[]): Promise<Float32Array> {
   const C = predictor.placed.config.num_labels;
   const out = new Float32Array(rows.length * C);
   const breathe = breather();
@@ -82,7 +85,7 @@ export function score(logits: Float32Array, set: EncodedSet, C: number, teacher?
 }
 
 /** Milliseconds of one sentence at batch 1: the best of three after a warm-up, median over up to 40 rows spread through the set. */
-export async function measureLatency(predictor: Predictor, rows: readonly Encoded[]): Promise<number> {
+export async function measureLatency(predictor: Source, rows: readonly Encoded[]): Promise<number> {
   const count = Math.min(40, rows.length);
   const times: number[] = [];
   for (let i = 0; i < count; i++) {

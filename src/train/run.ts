@@ -2,16 +2,14 @@
 
 import { type Batch, type Encoded, makeBatch } from "../data/batch.ts";
 import { batchesOf, epochOrder } from "../data/sampler.ts";
-import type { Executor } from "../executors/executor.ts";
-import { ADAMW } from "../optim/adamw.ts";
 import { linearSchedule, warmupSteps } from "../optim/schedule.ts";
 import type { Hyper } from "../recipes/recipe.ts";
 import { breather } from "./breather.ts";
 import { type EncodedSet, predictAll, score } from "./evaluate.ts";
 import type { Metrics } from "./metrics.ts";
 import type { TrainingOptions } from "./options.ts";
-import type { StepStructure } from "./programs.ts";
-import { Predictor, type StepResult, shapeOf, Trainer } from "./trainer.ts";
+import { LastingPredictor, type LastingTrainer } from "./recovery.ts";
+import { type StepResult, shapeOf } from "./trainer.ts";
 
 export type TrainingEvent =
   | { readonly type: "note"; readonly text: string }
@@ -30,8 +28,8 @@ export type TrainingEvent =
   | { readonly type: "evaluation"; readonly step: number; readonly epoch: number; readonly metrics: Metrics };
 
 export interface LoopInputs {
-  readonly executor: Executor;
-  readonly structure: StepStructure;
+  /** The models of its structure are placed. */
+  readonly trainer: LastingTrainer;
   readonly hyper: Hyper;
   readonly options: TrainingOptions;
   readonly train: EncodedSet;
@@ -82,12 +80,12 @@ export function makeMicroBatches(
 }
 
 export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<TrainingEvent, LoopResult> {
-  const { executor, structure, options, train, signal } = inputs;
+  const { trainer, options, train, signal } = inputs;
+  const { device, structure } = trainer;
   const planned = plannedSteps(train.rows.length, options);
   const warmup = warmupSteps(planned, options.warmupRatio);
-  const optimizer = { ...ADAMW, weightDecay: options.weightDecay, maxNorm: options.maxGradNorm };
-  const trainer = new Trainer(executor, structure, { optimizer, seed: options.seed });
-  const predictor = new Predictor(executor, structure.student);
+  const predictor = new LastingPredictor(device, structure.student);
+  const notes = () => device.notes().map((text): TrainingEvent => ({ type: "note", text }));
   yield { type: "start", steps: planned, rows: train.rows.length, parameters: inputs.parameters };
 
   const batchesOfEpoch = (epoch: number) => microBatches(train.rows.length, options, epoch);
@@ -97,7 +95,7 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
   for (let epoch = 0, step = 0; step < planned; epoch++)
     for (const indices of batchesOfEpoch(epoch)) {
       if (step++ === planned) break;
-      for (const batch of made(indices)) trainer.prepare(shapeOf(batch));
+      for (const batch of made(indices)) await trainer.prepare(shapeOf(batch));
     }
 
   const evaluate = async (): Promise<Metrics | undefined> => {
@@ -116,10 +114,12 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
       if (step === planned || signal?.aborted) break;
       const batches = made(indices);
       const learningRate = options.learningRate * linearSchedule(step, planned, warmup);
-      const result = await trainer.step(batches, learningRate, inputs.hyper);
+      const reported = (step + 1) % options.loggingSteps === 0 || step + 1 === planned;
+      const result = await trainer.step(batches, learningRate, inputs.hyper, reported);
       step++;
+      yield* notes();
       tokens += batches.reduce((sum, batch) => sum + batch.tokens, 0);
-      if (step % options.loggingSteps === 0 || step === planned) {
+      if (result && reported) {
         const now = performance.now();
         yield {
           type: "step",
@@ -127,7 +127,7 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
           ...{ step, steps: planned, epoch, learningRate },
           tokensPerSecond: (1000 * (tokens - reportedTokens)) / (now - reportedAt),
           secondsLeft: (((now - began - paused) / 1000) * (planned - step)) / step,
-          memoryBytes: executor.memory().bytes,
+          memoryBytes: device.executor.memory().bytes,
         };
         [reportedAt, reportedTokens] = [performance.now(), tokens];
       }
@@ -135,6 +135,7 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
         const start = performance.now();
         metrics = await evaluate();
         evaluatedAt = step;
+        yield* notes();
         if (metrics) yield { type: "evaluation", step, epoch, metrics };
         paused += performance.now() - start;
         reportedAt += performance.now() - start;
@@ -145,12 +146,13 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
       const start = performance.now();
       metrics = await evaluate();
       evaluatedAt = step;
+      yield* notes();
       if (metrics) yield { type: "evaluation", step, epoch, metrics };
       paused += performance.now() - start;
       reportedAt += performance.now() - start;
     }
   }
+  await trainer.settle();
   const seconds = (performance.now() - began - paused) / 1000;
-  trainer.release();
   return { steps: step, planned, seconds, tokens, metrics };
 }

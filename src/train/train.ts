@@ -3,6 +3,7 @@
 import type { Dataset, DatasetOptions } from "../data/dataset.ts";
 import { InputError } from "../errors.ts";
 import { outputExists } from "../formats/files.ts";
+import { ADAMW } from "../optim/adamw.ts";
 import type { Hyper, Recipe } from "../recipes/recipe.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { type EncodedSet, encode, measureLatency, predictAll, score, truncationNote } from "./evaluate.ts";
@@ -11,9 +12,10 @@ import { type Labels, labelsOf, type Model, parameterCount } from "./model.ts";
 import { checkNumbers, type DeviceOptions, TRAINING, type TrainingOptions } from "./options.ts";
 import { type Judged, judge, saveRun } from "./output.ts";
 import type { StepStructure } from "./programs.ts";
+import { LastingDevice, LastingPredictor, LastingTrainer } from "./recovery.ts";
 import { type LoopResult, type TrainingEvent, trainingLoop } from "./run.ts";
 import { type DataSource, type FolderSource, maxLengthFor, openData, openDevice, openFolder } from "./session.ts";
-import { NonfiniteError, Predictor, placeWeights, readWeights } from "./trainer.ts";
+import { NonfiniteError } from "./trainer.ts";
 
 /** Options of every training command. */
 export interface CommonOptions extends Partial<TrainingOptions>, Partial<DeviceOptions> {
@@ -123,8 +125,8 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
     return { type: "note", text };
   };
 
-  const device = await openDevice(runtime, common);
-  const { executor } = device;
+  const instead = () => openDevice(runtime, { ...common, device: "wasm" });
+  const device = new LastingDevice(await openDevice(runtime, common), instead);
   try {
     yield tell(device.choice);
     for (const text of [...all.flatMap((model) => model.notes), ...data.notes]) yield tell(text);
@@ -138,12 +140,10 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
       if (set.truncated > 0) yield tell(truncationNote(dataset, set, maxLength));
 
     const structure = structureOf(setup);
-    teachers.forEach((teacher, i) => {
-      placeWeights(executor, `teacher${i}`, teacher.weights);
-    });
-    placeWeights(executor, "student", student.weights);
+    for (const [i, teacher] of teachers.entries()) await device.place(`teacher${i}`, teacher.weights);
+    await device.place("student", student.weights);
 
-    const predictors = structure.teachers.map((placed) => new Predictor(executor, placed));
+    const predictors = structure.teachers.map((placed) => new LastingPredictor(device, placed));
     const judged: Judged[] = [];
     let teacherLogits: Float32Array | undefined;
     for (const [i, teacher] of teachers.entries()) {
@@ -154,12 +154,15 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
     }
     if (setup.argmaxTargets) trainSet = await withArgmax(predictors[0], trainSet);
     checkLabels(setup, trainSet, data.train);
+    for (const text of device.notes()) yield tell(text);
 
     let stopped: string | undefined;
     let failure: NonfiniteError | undefined;
     let outcome: LoopResult = { steps: 0, planned: 0, seconds: 0, tokens: 0 };
+    const optimizer = { ...ADAMW, weightDecay: options.weightDecay, maxNorm: options.maxGradNorm };
+    const trainer = new LastingTrainer(device, structure, { optimizer, seed: options.seed });
     const loop = trainingLoop({
-      ...{ executor, structure, hyper: setup.hyper, options, train: trainSet, eval: evalSet, teacherLogits },
+      ...{ trainer, hyper: setup.hyper, options, train: trainSet, eval: evalSet, teacherLogits },
       parameters: parameterCount(student.config),
       signal: common.signal,
     });
@@ -171,6 +174,7 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
           break;
         }
         const event = next.value;
+        if (event.type === "note") notes.push(event.text);
         if (event.type === "start") outcome = { ...outcome, planned: event.steps };
         if (event.type === "step") outcome = { ...outcome, steps: event.step };
         events.push(event);
@@ -182,9 +186,9 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
       [failure, stopped] = [error, error.message];
     }
 
-    const weights = await readWeights(executor, "student", student.config);
+    const weights = await trainer.finish();
     const model: Model = { ...student, weights };
-    const latency = evalSet && (await measureLatency(new Predictor(executor, structure.student), evalSet.rows));
+    const latency = evalSet && (await measureLatency(new LastingPredictor(device, structure.student), evalSet.rows));
     for (const [i, predictor] of predictors.entries())
       if (evalSet) judged[i] = { ...judged[i], millisecondsPerSentence: await measureLatency(predictor, evalSet.rows) };
     judged.push(
@@ -194,6 +198,7 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
       }),
     );
 
+    for (const text of device.notes()) yield tell(text);
     const record = {
       ...{ command: setup.command, summary: setup.summary, device: device.choice, train: data.train, eval: data.eval },
       options: { ...options, maxLength, ...setup.resolved },
@@ -211,7 +216,7 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
       sha256: saved?.sha256,
     };
   } finally {
-    executor.dispose();
+    device.dispose();
   }
 }
 
@@ -222,7 +227,7 @@ export function maxLengthOf({ teachers, student }: Setup, options: Partial<Train
   return maxLengthFor(configs, options.maxLength ?? least);
 }
 
-async function withArgmax(predictor: Predictor, set: EncodedSet): Promise<EncodedSet> {
+async function withArgmax(predictor: LastingPredictor, set: EncodedSet): Promise<EncodedSet> {
   const predicted = classes(await predictAll(predictor, set.rows), predictor.placed.config.num_labels);
   return { ...set, rows: set.rows.map((row, i) => ({ ...row, label: predicted[i] })) };
 }

@@ -6,6 +6,7 @@ import type { Executor, Loaded, Persistent } from "../executors/executor.ts";
 import type { BertConfig } from "../formats/config.ts";
 import type { BatchShape } from "../models/features.ts";
 import { AdamWClock, type AdamWOptions, companions, GRADIENT_NORM, HYPER } from "../optim/adamw.ts";
+import { sizeOf } from "../program/value.ts";
 import type { Hyper } from "../recipes/recipe.ts";
 import type { Weights } from "./model.ts";
 import {
@@ -22,6 +23,7 @@ import {
   updateProgram,
   weightOf,
 } from "./programs.ts";
+import { readTensors, type TrainerState, writeTensors } from "./state.ts";
 
 /** The training of a step became NaN or infinite; the weights are those before the step. */
 export class NonfiniteError extends LimbeckError {}
@@ -40,17 +42,13 @@ export function shapeOf(batch: Batch): BatchShape {
 const keyOf = ({ sequences, rows, longest }: BatchShape) => `${sequences}/${rows}/${longest}`;
 
 export function placeWeights(executor: Executor, owner: string, weights: Weights): void {
-  for (const [path, { shape, data }] of weights)
-    executor.write({ name: `${owner}/${path}`, shape, dtype: "f32" }, data);
+  writeTensors(executor, new Map([...weights].map(([path, tensor]) => [`${owner}/${path}`, tensor])));
 }
 
 export async function readWeights(executor: Executor, owner: string, config: BertConfig): Promise<Weights> {
-  const weights: Weights = new Map();
-  for (const [path, shape] of parametersOf(config)) {
-    const data = await executor.read({ name: `${owner}/${path}`, shape, dtype: "f32" });
-    weights.set(path, { shape: [...shape], data: Float32Array.from(data) });
-  }
-  return weights;
+  const shapes = [...parametersOf(config)].map(([path, shape]) => [`${owner}/${path}`, shape] as const);
+  const tensors = await readTensors(executor, shapes);
+  return new Map([...tensors].map(([name, tensor]) => [name.slice(owner.length + 1), tensor]));
 }
 
 export function writeBatch(executor: Executor, batch: Batch): void {
@@ -92,12 +90,17 @@ interface LoadedStep {
   terms: readonly string[];
 }
 
+/** Steps that are enqueued before one must be done: the device has the next at hand, and the host no more than that. */
+const STEPS_IN_FLIGHT = 2;
+
 export class Trainer {
   readonly #steps = new Map<string, LoadedStep>();
   readonly #update: Loaded;
   readonly #clock: AdamWClock;
   /** Micro-batches so far: what the dropout masks count. */
   #microBatches = 0;
+  /** The ends of the steps in flight. */
+  readonly #ends: Promise<unknown>[] = [];
 
   constructor(
     readonly executor: Executor,
@@ -106,6 +109,17 @@ export class Trainer {
   ) {
     this.#clock = new AdamWClock(options.optimizer);
     this.#update = executor.load(updateProgram(structure.student));
+    for (const [, { shape, moments }] of this.#parameters())
+      for (const name of moments) executor.write({ name, shape, dtype: "f32" }, new Float32Array(sizeOf({ shape })));
+  }
+
+  /** Every trained parameter by its name in the executor, with what the optimiser keeps beside it. */
+  #parameters() {
+    const { owner, config } = this.structure.student;
+    return [...parametersOf(config)].map(([path, shape]) => {
+      const { gradient, ...moments } = companions(`${owner}/${path}`);
+      return [`${owner}/${path}`, { shape, gradient, moments: Object.values(moments) }] as const;
+    });
   }
 
   #loadedStep(shape: BatchShape): LoadedStep {
@@ -123,31 +137,50 @@ export class Trainer {
     this.#loadedStep(shape);
   }
 
-  /** One update from the gradients of all micro-batches; their weights already divide by the counts of the whole. */
-  async step(microBatches: readonly Batch[], learningRate: number, hyper: Hyper): Promise<StepResult> {
+  /** Resolves when another step may be enqueued. */
+  async turn(): Promise<void> {
+    while (this.#ends.length >= STEPS_IN_FLIGHT) await this.#ends.shift();
+  }
+
+  /**
+   * One update from the gradients of all micro-batches; their weights already divide by the counts of the whole. All of it is enqueued when
+   * the call returns; the promise is of its metrics, which with `later` come with the next that somebody waits for.
+   */
+  async step(microBatches: readonly Batch[], learningRate: number, hyper: Hyper, later = false): Promise<StepResult> {
     const { executor, structure } = this;
     const weights = structure.recipe.weights(hyper, structure.regression);
     const scalar = (value: Persistent, x: number) => executor.write(value, Float64Array.of(x));
     scalar(TEMPERATURE, hyper.temperature);
     for (const [term, weight] of Object.entries(weights)) scalar(weightOf(term), weight);
 
-    const result: StepResult = { loss: 0, terms: {}, gradientNorm: 0 };
-    const number = async (value: Persistent) => (await executor.read(value))[0];
-    for (const batch of microBatches) {
+    const number = (value: Persistent): Promise<number> => {
+      const read = executor.read(value, later).then(([x]) => x);
+      // Should the device be lost further down, nobody waits for this one.
+      read.catch(() => {});
+      return read;
+    };
+    const parts = microBatches.map((batch) => {
       const step = this.#loadedStep(shapeOf(batch));
       writeBatch(executor, batch);
       executor.write(DROPOUT, Uint32Array.of(this.options.seed, this.#microBatches++));
       for (const teacher of step.teachers) executor.run(teacher);
       executor.run(step.gradient);
-      const [loss, ...terms] = await Promise.all([LOSS, ...step.terms.map(metricOf)].map(number));
-      result.loss += loss;
-      step.terms.forEach((term, i) => {
-        result.terms[term] = (result.terms[term] ?? 0) + terms[i];
-      });
-    }
+      return { loss: number(LOSS), terms: step.terms.map((term) => [term, number(metricOf(term))] as const) };
+    });
     executor.write(HYPER, this.#clock.next(learningRate));
     executor.run(this.#update);
-    result.gradientNorm = await number(GRADIENT_NORM);
+    const norm = number(GRADIENT_NORM);
+    if (later) {
+      const end = executor.finished();
+      end.catch(() => {});
+      this.#ends.push(end);
+    }
+
+    const result: StepResult = { loss: 0, terms: {}, gradientNorm: await norm };
+    for (const { loss, terms } of parts) {
+      result.loss += await loss;
+      for (const [term, value] of terms) result.terms[term] = (result.terms[term] ?? 0) + (await value);
+    }
     if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradientNorm)) {
       const terms = Object.entries(result.terms).map(([name, value]) => `${name} ${value}`);
       throw new NonfiniteError(
@@ -158,10 +191,32 @@ export class Trainer {
     return result;
   }
 
+  /** Metrics that may come later come now. */
+  async settle(): Promise<void> {
+    await this.executor.read(GRADIENT_NORM);
+  }
+
+  /** Everything from which the next step follows. Nothing may be enqueued before it is there. */
+  async snapshot(): Promise<TrainerState> {
+    const shapes = this.#parameters().flatMap(([name, { shape, moments }]) =>
+      [name, ...moments].map((own) => [own, shape] as const),
+    );
+    const tensors = await readTensors(this.executor, shapes);
+    return { microBatches: this.#microBatches, clock: this.#clock.state, tensors };
+  }
+
+  /** The next step will be the one that followed the snapshot. */
+  restore({ microBatches, clock, tensors }: TrainerState): void {
+    this.#microBatches = microBatches;
+    this.#clock.state = clock;
+    // A step may have ended between gradients and update.
+    for (const [, { gradient }] of this.#parameters()) this.executor.release(gradient);
+    writeTensors(this.executor, tensors);
+  }
+
   /** Frees what only training needs. */
   release(): void {
-    const { owner, config } = this.structure.student;
-    for (const path of parametersOf(config).keys())
-      for (const name of Object.values(companions(`${owner}/${path}`))) this.executor.release(name);
+    for (const [, { gradient, moments }] of this.#parameters())
+      for (const name of [gradient, ...moments]) this.executor.release(name);
   }
 }

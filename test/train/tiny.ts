@@ -1,5 +1,6 @@
 // A tiny BERT and ragged batches for tests that train.
 
+import { createHash } from "node:crypto";
 import { type Batch, makeBatch } from "../../src/data/batch.ts";
 import type { Executor } from "../../src/executors/executor.ts";
 import { type BertConfig, labelMaps } from "../../src/formats/config.ts";
@@ -72,3 +73,5 @@ export const bytesOf = (weights: Weights): string =>
       ([path, { data }]) => `${path} ${Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64")}`,
     )
     .join("\n");
+
+export const hashOf = (weights: Weights): string => createHash("sha256").update(bytesOf(weights)).digest("hex");

@@ -12,7 +12,7 @@ import { recipes } from "../../src/recipes/index.ts";
 import { freshWeights } from "../../src/train/model.ts";
 import { NonfiniteError, placeWeights, readWeights, shapeOf, Trainer, writeBatch } from "../../src/train/trainer.ts";
 import { devices } from "../executors/each.ts";
-import { bytesOf, tinyBatches, tinyConfig } from "./tiny.ts";
+import { bytesOf, hashOf, tinyBatches, tinyConfig } from "./tiny.ts";
 
 const hyper = { temperature: 1, alpha: 0, beta: 0 };
 const config = { ...tinyConfig(2), hidden_dropout_prob: 0, attention_probs_dropout_prob: 0 };
@@ -83,6 +83,38 @@ for (const device of devices)
       const width = config.num_attention_heads * batch.longest;
       expect((await executor.read(scores)).subarray(batch.tokens * width).every((x) => x === 0)).toBe(true);
       executor.dispose();
+    });
+
+    test("a snapshot is all that the next steps follow from, on this executor and on another", async () => {
+      const batches = tinyBatches(2, 4, 3);
+      const dropped = { ...structure, student: { owner: "student", config: tinyConfig(1) } };
+      const start = async () => {
+        const executor = await device.make();
+        placeWeights(executor, "student", freshWeights(dropped.student.config, 3));
+        return new Trainer(executor, dropped, { optimizer: ADAMW, seed: 1 });
+      };
+      const further = async (trainer: Trainer) => {
+        const losses = [];
+        for (const batch of batches) losses.push((await trainer.step([batch], 1e-2, hyper)).loss);
+        return { losses, weights: hashOf(await readWeights(trainer.executor, "student", dropped.student.config)) };
+      };
+      const [first, second] = [await start(), await start()];
+      await further(first);
+      const state = await first.snapshot();
+      let expected = await further(first);
+      if (device.name === "reference") {
+        // It computes in f64, and a snapshot is f32.
+        first.restore(state);
+        expected = await further(first);
+      }
+      // Half a step: gradients that no update has used.
+      first.restore({ ...state, microBatches: 99 });
+      await first.step([batches[0], batches[1]], 0, hyper);
+      for (const trainer of [first, second]) {
+        trainer.restore(state);
+        expect(await further(trainer)).toEqual(expected);
+        trainer.executor.dispose();
+      }
     });
 
     test("a loss that is not finite stops before the update and keeps the weights", async () => {

@@ -1,0 +1,315 @@
+// Work that outlives its device. A GPU may be lost at any moment: another one is opened, models are placed and programs loaded again, the
+// training comes back from its last snapshot on the host, and the steps since then are taken again. They compute what they computed
+// before, so nobody can tell from the numbers. Where nothing can be lost (WASM) nothing is kept, and calls go straight through.
+
+import type { Batch } from "../data/batch.ts";
+import { LimbeckError } from "../errors.ts";
+import type { Executor } from "../executors/executor.ts";
+import type { BatchShape } from "../models/features.ts";
+import type { Hyper } from "../recipes/recipe.ts";
+import type { Weights } from "./model.ts";
+import type { Placed, StepStructure } from "./programs.ts";
+import type { Device } from "./session.ts";
+import { bytesOfState, type TrainerState } from "./state.ts";
+import { NonfiniteError, Predictor, placeWeights, readWeights, type StepResult, Trainer } from "./trainer.ts";
+
+/**
+ * Steps from one snapshot to the next. Reading back weights and moments costs about as much as a step or two, so this adds a few percent;
+ * a loss costs at most as many steps again. Counted in steps, not in time: two runs take the same snapshots.
+ */
+export const SNAPSHOT_STEPS = 100;
+
+/** So many losses without SNAPSHOT_STEPS pieces of work (steps, batches) between them, and the GPU is given up. */
+const LOSSES = 3;
+const RETRY_MS = 500;
+
+const isLoss = (error: unknown): error is LimbeckError =>
+  error instanceof LimbeckError && (error.code === "GPU_LOST" || error.code === "GPU_ERROR");
+
+export class LastingDevice {
+  #device: Device;
+  readonly #instead: () => Promise<Device>;
+  readonly #placed = new Map<string, Weights>();
+  readonly #notes: string[] = [];
+  /** In Node a device that was lost may still owe answers, and must not be collected before. */
+  readonly #lost: Device[] = [];
+  /** Losses, and work since the last of them. */
+  #losses = 0;
+  #work = 0;
+  #replacing: Promise<void> | undefined;
+  /** Brings a training to where it was; returns the number of steps that were taken again. */
+  revive: ((executor: Executor) => Promise<number>) | undefined;
+
+  /** `instead` opens what takes the place of a GPU that is given up. */
+  constructor(
+    device: Device,
+    instead: () => Promise<Device>,
+    readonly every = SNAPSHOT_STEPS,
+  ) {
+    [this.#device, this.#instead] = [device, instead];
+  }
+
+  get executor(): Executor {
+    return this.#device.executor;
+  }
+
+  get choice(): string {
+    return this.#device.choice;
+  }
+
+  get canBeLost(): boolean {
+    return this.#device.again !== undefined;
+  }
+
+  /** What the user should hear of, once. */
+  notes(): string[] {
+    return this.#notes.splice(0);
+  }
+
+  tell(text: string): void {
+    this.#notes.push(text);
+  }
+
+  /** A model whose weights are here now and on every later device. */
+  async place(owner: string, weights: Weights): Promise<void> {
+    this.#placed.set(owner, weights);
+    await this.attempt(async (executor) => placeWeights(executor, owner, weights));
+  }
+
+  /** As `place`, of weights that are there already. */
+  keep(owner: string, weights: Weights): void {
+    this.#placed.set(owner, weights);
+  }
+
+  /** Work that may be done again: on another device, should this one be lost. */
+  async attempt<T>(work: (executor: Executor) => Promise<T>): Promise<T> {
+    for (;;) {
+      const device = this.#device;
+      try {
+        const result = await work(device.executor);
+        this.#work++;
+        return result;
+      } catch (error) {
+        if (!isLoss(error)) throw error;
+        if (this.#device !== device) continue;
+        this.#replacing ??= this.#replace(error).finally(() => {
+          this.#replacing = undefined;
+        });
+        await this.#replacing;
+      }
+    }
+  }
+
+  async #replace(error: unknown): Promise<void> {
+    let lost = error;
+    for (;;) {
+      if (!this.canBeLost || !isLoss(lost)) throw lost;
+      this.#losses = this.#work >= this.every ? 1 : this.#losses + 1;
+      this.#work = 0;
+      const why = await this.#open(lost);
+      try {
+        for (const [owner, weights] of this.#placed) placeWeights(this.executor, owner, weights);
+        const steps = await this.revive?.(this.executor);
+        this.tell(steps ? `${why}; ${steps} step${steps === 1 ? " was" : "s were"} taken again` : why);
+        return;
+      } catch (again) {
+        this.tell(why);
+        lost = again;
+      }
+    }
+  }
+
+  /** Another device in place of the lost one; returns what to tell. */
+  async #open(lost: LimbeckError): Promise<string> {
+    const { executor, again } = this.#device;
+    executor.dispose();
+    this.#lost.push(this.#device);
+    let why = `this was loss ${this.#losses} without ${this.every} steps between`;
+    while (again && this.#losses < LOSSES)
+      try {
+        this.#device = await again();
+        return `${lost.message}. Another device goes on: ${this.choice}`;
+      } catch (refused) {
+        why = `no other device was to be had (${refused instanceof Error ? refused.message : refused})`;
+        // A driver that starts again needs a moment.
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+        this.#losses++;
+      }
+    this.#device = await this.#instead();
+    return `${lost.message}. ${why}, so this goes on: ${this.choice}`;
+  }
+
+  dispose(): void {
+    this.executor.dispose();
+  }
+}
+
+/** Logits of a model that was placed. */
+export class LastingPredictor {
+  #predictor: Predictor | undefined;
+
+  constructor(
+    readonly device: LastingDevice,
+    readonly placed: Placed,
+  ) {}
+
+  logits(batch: Batch): Promise<Float32Array> {
+    return this.device.attempt((executor) => {
+      if (this.#predictor?.executor !== executor) this.#predictor = new Predictor(executor, this.placed);
+      return this.#predictor.logits(batch);
+    });
+  }
+}
+
+interface Taken {
+  readonly microBatches: readonly Batch[];
+  readonly learningRate: number;
+  readonly hyper: Hyper;
+  /** Somebody waits for its metrics. */
+  readonly wanted: boolean;
+  result?: Promise<StepResult>;
+}
+
+/** A Trainer whose steps are as if its device had never been lost. */
+export class LastingTrainer {
+  readonly #shapes = new Map<string, BatchShape>();
+  #trainer: Trainer | undefined;
+  #snapshot: TrainerState | undefined;
+  /** The steps since the snapshot. */
+  #since: Taken[] = [];
+
+  constructor(
+    readonly device: LastingDevice,
+    readonly structure: StepStructure,
+    readonly options: Trainer["options"],
+  ) {
+    device.revive = async (executor) => {
+      const lost = this.#since.filter(({ result }) => result).length;
+      await this.#advance(executor);
+      return lost;
+    };
+  }
+
+  /** Every shape of the run, so that memory is placed once. */
+  async prepare(shape: BatchShape): Promise<void> {
+    const key = JSON.stringify(shape);
+    if (this.#shapes.has(key)) return;
+    await this.device.attempt(async (executor) => this.#on(executor).prepare(shape));
+    this.#shapes.set(key, shape);
+  }
+
+  /**
+   * One update. Its metrics are read when they are wanted, those of the steps before with them; without a GPU at once. A number that is
+   * not finite is thrown when it is read; the weights are then those before its step.
+   */
+  async step(
+    microBatches: readonly Batch[],
+    learningRate: number,
+    hyper: Hyper,
+    wanted: boolean,
+  ): Promise<StepResult | undefined> {
+    const { device } = this;
+    if (!device.canBeLost) {
+      [this.#snapshot, this.#since] = [undefined, []];
+      return this.#on(device.executor).step(microBatches, learningRate, hyper);
+    }
+    if (!this.#snapshot) await this.#keep();
+    const taken: Taken = { microBatches, learningRate, hyper, wanted };
+    this.#since.push(taken);
+    await device.attempt((executor) => this.#advance(executor));
+    const result = wanted ? await device.attempt(() => this.#settled().then(() => taken.result)) : undefined;
+    if (this.#since.length >= device.every) await this.#keep();
+    return result;
+  }
+
+  /** Waits for the metrics of all steps, wanted or not, and throws as `step` does. */
+  async settle(): Promise<void> {
+    if (!this.device.canBeLost || !this.#trainer) return;
+    await this.device.attempt(async (executor) => {
+      await this.#on(executor).settle();
+      await this.#settled();
+    });
+  }
+
+  /** The weights that the training came to; what only training needs is freed. */
+  async finish(): Promise<Weights> {
+    const { device, structure } = this;
+    const { owner, config } = structure.student;
+    const weights = await device.attempt((executor) => readWeights(executor, owner, config));
+    device.keep(owner, weights);
+    device.revive = undefined;
+    this.#trainer?.release();
+    [this.#trainer, this.#snapshot, this.#since] = [undefined, undefined, []];
+    return weights;
+  }
+
+  /** The trainer on this executor; a new one is where the snapshot was, and all steps since then are still to be taken. */
+  #on(executor: Executor): Trainer {
+    if (this.#trainer?.executor === executor) return this.#trainer;
+    this.#trainer = new Trainer(executor, this.structure, this.options);
+    for (const shape of this.#shapes.values()) this.#trainer.prepare(shape);
+    this.#back(this.#trainer);
+    return this.#trainer;
+  }
+
+  #back(trainer: Trainer): void {
+    if (this.#snapshot) trainer.restore(this.#snapshot);
+    for (const taken of this.#since) taken.result = undefined;
+  }
+
+  /** Takes the steps that are still to be taken. */
+  async #advance(executor: Executor): Promise<void> {
+    const trainer = this.#on(executor);
+    for (const taken of this.#since) {
+      if (taken.result) continue;
+      await trainer.turn();
+      const { microBatches, learningRate, hyper, wanted } = taken;
+      taken.result = trainer.step(microBatches, learningRate, hyper, !wanted);
+      // Should the device be lost, nobody waits for this one.
+      taken.result.catch(() => {});
+      if (!this.device.canBeLost) await taken.result;
+    }
+  }
+
+  /** Waits for the metrics of all steps since the snapshot. */
+  async #settled(): Promise<void> {
+    for (const [i, { result }] of this.#since.entries()) {
+      try {
+        await result;
+      } catch (error) {
+        if (error instanceof NonfiniteError) await this.#rewind(i);
+        throw error;
+      }
+    }
+  }
+
+  /** Undoes step i of those since the snapshot, whose update was refused, and the later ones. */
+  async #rewind(i: number): Promise<void> {
+    const late = i + 1 < this.#since.length;
+    this.#since = this.#since.slice(0, i);
+    if (!late) return;
+    await this.device.attempt(async (executor) => {
+      this.#back(this.#on(executor));
+      await this.#advance(executor);
+    });
+  }
+
+  async #keep(): Promise<void> {
+    const first = !this.#snapshot;
+    let [start, end] = [0, 0];
+    await this.device.attempt(async (executor) => {
+      // These reads bring the metrics that came later, too.
+      const trainer = this.#on(executor);
+      start = performance.now();
+      const snapshot = await trainer.snapshot();
+      end = performance.now();
+      await this.#settled();
+      [this.#snapshot, this.#since] = [snapshot, []];
+    });
+    if (!first || !this.#snapshot) return;
+    const cost = `${bytesOfState(this.#snapshot).toLocaleString("en")} bytes in ${Math.round(end - start)} ms`;
+    this.device.tell(
+      `every ${this.device.every} steps weights and moments are copied to the host, should the GPU be lost: ${cost}`,
+    );
+  }
+}

@@ -1,0 +1,245 @@
+// A device that is lost at any moment must not be seen in the numbers: every run here is compared with one that nothing disturbed.
+
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Executor } from "../../src/executors/executor.ts";
+import { WasmExecutor } from "../../src/executors/wasm.ts";
+import { WebgpuExecutor } from "../../src/executors/webgpu.ts";
+import { ADAMW } from "../../src/optim/adamw.ts";
+import { recipes } from "../../src/recipes/index.ts";
+import { node } from "../../src/runtimes/node.ts";
+import { predictAll } from "../../src/train/evaluate.ts";
+import { freshWeights } from "../../src/train/model.ts";
+import { TRAINING } from "../../src/train/options.ts";
+import { LastingDevice, LastingPredictor, LastingTrainer } from "../../src/train/recovery.ts";
+import { trainingLoop } from "../../src/train/run.ts";
+import type { Device } from "../../src/train/session.ts";
+import { NonfiniteError } from "../../src/train/trainer.ts";
+import { webgpu } from "../executors/each.ts";
+import { hashOf, tinyBatches, tinyConfig } from "./tiny.ts";
+
+type Call = "load" | "write" | "run" | "read" | "finished";
+/** The device is destroyed before the k-th call of this kind, counted over all devices of a run. */
+type Breaks = Partial<Record<Call, readonly number[]>>;
+
+const config = tinyConfig(1, 8);
+const structure = {
+  ...{ student: { owner: "student", config }, teachers: [{ owner: "teacher0", config }] },
+  ...{ recipe: recipes.kd, regression: false, normalizePatience: true },
+};
+const [batch] = tinyBatches(1, 4, 5);
+const rows = Array.from({ length: 8 }, (_, i) => ({
+  ids: Array.from({ length: 3 + ((5 * i) % 9) }, (_, j) => (i * 13 + j * 5) % 50),
+  segments: new Array(3 + ((5 * i) % 9)).fill(0),
+  label: i % 2,
+}));
+const set = { rows, truncated: 0, regression: false };
+const hyper = { temperature: 4, alpha: 0.7, beta: 0 };
+
+/** Buffers that were made and not destroyed. */
+const alive = new Set<GPUBuffer>();
+let gpu: GPU | undefined;
+
+interface Counts {
+  readonly calls: Record<Call, number>;
+  devices: number;
+}
+
+async function openGpu(breaks: Breaks, counts: Counts, ruin: (device: GPUDevice) => void): Promise<Device> {
+  const adapter = await gpu?.requestAdapter();
+  const device = (await adapter?.requestDevice()) as GPUDevice;
+  counts.devices++;
+  const create = device.createBuffer.bind(device);
+  device.createBuffer = (descriptor) => {
+    const buffer = create(descriptor);
+    const destroy = buffer.destroy.bind(buffer);
+    alive.add(buffer);
+    buffer.destroy = () => {
+      alive.delete(buffer);
+      return destroy();
+    };
+    return buffer;
+  };
+  const executor: Executor = new WebgpuExecutor(device, { keep: [gpu, adapter] });
+  for (const call of Object.keys(counts.calls) as Call[]) {
+    const real = executor[call].bind(executor) as (...given: unknown[]) => unknown;
+    Object.assign(executor, {
+      [call]: (...given: unknown[]) => {
+        counts.calls[call]++;
+        if (breaks[call]?.includes(counts.calls[call])) ruin(device);
+        return real(...given);
+      },
+    });
+  }
+  return { executor, threads: 1, choice: "a GPU", again: () => openGpu(breaks, counts, ruin) };
+}
+
+const openWasm = async (): Promise<Device> => ({
+  ...{ executor: await WasmExecutor.create(node, { threads: 1 }), threads: 1, choice: "WASM" },
+});
+
+interface Outcome extends Counts {
+  /** Calls before the evaluation in the midst of the training. */
+  readonly before: Record<Call, number>;
+  readonly weights: string;
+  /** What the loop reported, but for times. */
+  readonly events: readonly object[];
+  /** The teacher's before the training and the student's after it. */
+  readonly logits: readonly string[];
+  readonly notes: readonly string[];
+}
+
+/** Seven steps, every second one reported, a snapshot every three, an evaluation after the fifth and at the end. */
+async function trained(
+  breaks: Breaks = {},
+  { again = true, ruin = (device: GPUDevice) => device.destroy() } = {},
+): Promise<Outcome> {
+  const counts: Counts = { calls: { load: 0, write: 0, run: 0, read: 0, finished: 0 }, devices: 0 };
+  const first = await openGpu(breaks, counts, ruin);
+  const refused = async (): Promise<Device> => {
+    throw new Error("no adapter");
+  };
+  const device = new LastingDevice(again ? first : { ...first, again: refused }, openWasm, 3);
+  try {
+    await device.place("teacher0", freshWeights(config, 1));
+    await device.place("student", freshWeights(config, 2));
+    const teacher = new LastingPredictor(device, structure.teachers[0]);
+    const student = new LastingPredictor(device, structure.student);
+    const logits = [await teacher.logits(batch)];
+    const trainer = new LastingTrainer(device, structure, { optimizer: ADAMW, seed: 7 });
+    const options = { ...TRAINING, learningRate: 1e-2, batchSize: 4, maxSteps: 7, loggingSteps: 2, evalSteps: 5 };
+    const loop = trainingLoop({
+      ...{ trainer, hyper, options, train: set, eval: set, parameters: 0 },
+      teacherLogits: await predictAll(teacher, set.rows),
+    });
+    const events: object[] = [];
+    const notes: string[] = [];
+    let before = counts.calls;
+    for await (const event of loop) {
+      if (event.type === "note") notes.push(event.text);
+      if (event.type === "step" && event.step === 4) before = { ...counts.calls };
+      if (event.type === "evaluation") events.push(event);
+      if (event.type !== "step") continue;
+      const { tokensPerSecond, secondsLeft, memoryBytes, ...lasting } = event;
+      events.push(lasting);
+    }
+    const weights = hashOf(await trainer.finish());
+    logits.push(await student.logits(batch));
+    notes.push(...device.notes());
+    return { ...counts, before, weights, events, logits: logits.map((numbers) => numbers.join()), notes };
+  } finally {
+    device.dispose();
+  }
+}
+
+const numbersOf = ({ weights, events, logits }: Outcome) => ({ weights, events, logits });
+
+describe.skipIf(webgpu.missing)(`a training on ${webgpu.name}`, () => {
+  let undisturbed: Outcome;
+  beforeAll(async () => {
+    gpu = await node.gpu?.();
+    undisturbed = await trained();
+  }, 600_000);
+  afterAll(() => {
+    expect(alive.size).toBe(0);
+    gpu = undefined;
+  });
+
+  test("undisturbed: events in their order, and the snapshot's cost is told", () => {
+    expect(undisturbed.events).toMatchObject([
+      ...[{ step: 2 }, { step: 4 }, { type: "evaluation", step: 5 }],
+      ...[{ step: 6 }, { step: 7 }, { type: "evaluation", step: 7 }],
+    ]);
+    expect(undisturbed.devices).toBe(1);
+    expect(undisturbed.notes).toEqual([expect.stringMatching(/^every 3 steps .* copied .*: [\d,]+ bytes in \d+ ms$/)]);
+  });
+
+  const another = /was lost \(destroyed\).* Another device goes on: a GPU/;
+  test.each<[string, (whole: Outcome) => Breaks, number]>([
+    ["while models are placed", () => ({ write: [7] }), 2],
+    ["while programs are loaded", ({ calls }) => ({ load: [calls.load - 2] }), 2],
+    ["in the midst of a step", ({ before }) => ({ run: [before.run + 2] }), 2],
+    ["between a step and its metrics", ({ before }) => ({ finished: [before.finished] }), 2],
+    ["in an evaluation", ({ before }) => ({ run: [before.run + 4] }), 2],
+    ["while a snapshot is read", ({ before }) => ({ read: [before.read - 20] }), 2],
+    ["when the weights are read at the end", ({ calls }) => ({ read: [calls.read - 3] }), 2],
+    ["twice, the second time while steps are taken again", ({ before }) => ({ run: [before.run, before.run + 3] }), 3],
+  ])("lost %s ends with the bytes of one that was not", async (_, breaks, devices) => {
+    const outcome = await trained(breaks(undisturbed));
+    expect(numbersOf(outcome)).toEqual(numbersOf(undisturbed));
+    expect(outcome.devices).toBe(devices);
+    expect(outcome.notes.filter((note) => another.test(note))).toHaveLength(devices - 1);
+  });
+
+  test("after an error of the device that nobody caught, likewise", async () => {
+    const ruin = (device: GPUDevice) => void device.createBuffer({ size: 4, usage: 0xffff });
+    const outcome = await trained({ run: [undisturbed.before.run + 2] }, { ruin });
+    expect(numbersOf(outcome)).toEqual(numbersOf(undisturbed));
+    expect(outcome.notes[1]).toMatch(
+      /reported an error: .* Another device goes on: a GPU; \d steps? (was|were) taken again/,
+    );
+  });
+
+  const follows = ({ events, notes }: Outcome) => {
+    const losses = (all: readonly object[]) => all.map((event) => (event as { loss?: number }).loss).filter(Boolean);
+    const [found, expected] = [losses(events), losses(undisturbed.events)] as number[][];
+    expect(found).toHaveLength(4);
+    // f32 sums in another order, through seven updates.
+    found.forEach((loss, i) => {
+      expect(Math.abs(loss - expected[i]) / expected[i]).toBeLessThan(1e-4);
+    });
+    expect(notes.at(-1)).toMatch(/so this goes on: WASM; [12] steps? (was|were) taken again$/);
+  };
+
+  test("lost thrice without three steps between goes on under WASM, and says so", async () => {
+    const { run } = undisturbed.before;
+    const outcome = await trained({ run: [run, run + 2, run + 4] });
+    follows(outcome);
+    expect(outcome.devices).toBe(3);
+    expect(outcome.notes.at(-1)).toMatch(/this was loss 3 without 3 steps between/);
+  });
+
+  test("lost where no other device is to be had goes on under WASM, and says why", async () => {
+    const outcome = await trained({ run: [undisturbed.before.run] }, { again: false });
+    follows(outcome);
+    expect(outcome.notes.at(-1)).toMatch(/no other device was to be had \(no adapter\)/);
+  });
+
+  test("a number that is not finite is seen when metrics are read, and the weights are those before its step", async () => {
+    const run = async (rates: readonly number[], wanted: number) => {
+      const counts: Counts = { calls: { load: 0, write: 0, run: 0, read: 0, finished: 0 }, devices: 0 };
+      const device = new LastingDevice(await openGpu({}, counts, () => {}), openWasm, 4);
+      await device.place("teacher0", freshWeights(config, 1));
+      await device.place("student", freshWeights(config, 2));
+      const trainer = new LastingTrainer(device, structure, { optimizer: ADAMW, seed: 7 });
+      const steps = rates.map((rate, i) => () => trainer.step([batch], rate, hyper, i === wanted));
+      const outcome = steps.reduce<Promise<unknown>>((before, step) => before.then(step), Promise.resolve());
+      const failure = await outcome.then(
+        () => undefined,
+        (error) => error,
+      );
+      const weights = hashOf(await trainer.finish());
+      device.dispose();
+      return { failure, weights };
+    };
+    const good = await run([1e-3, 1e-3, 1e30], 2);
+    expect(good.failure).toBeUndefined();
+    // Found at the seventh step; a snapshot after the fourth would have been of weights that are not wanted.
+    for (const wanted of [5, 99]) {
+      const late = await run([1e-3, 1e-3, 1e30, 1e-3, 1e-3, 1e-3, 1e-3], wanted);
+      expect(late.failure).toBeInstanceOf(NonfiniteError);
+      expect(late.weights).toBe(good.weights);
+    }
+  });
+});
+
+test("where nothing can be lost every step is read at once, and nothing is kept or told", async () => {
+  const device = new LastingDevice(await openWasm(), openWasm, 3);
+  await device.place("teacher0", freshWeights(config, 1));
+  await device.place("student", freshWeights(config, 2));
+  const trainer = new LastingTrainer(device, structure, { optimizer: ADAMW, seed: 7 });
+  for (let i = 0; i < 4; i++) expect(await trainer.step([batch], 1e-3, hyper, false)).toBeDefined();
+  await trainer.step([batch], 1e30, hyper, false);
+  await expect(trainer.step([batch], 1e-3, hyper, false)).rejects.toThrow(NonfiniteError);
+  expect(device.notes()).toEqual([]);
+  device.dispose();
+});
