@@ -136,7 +136,11 @@ export type Group = keyof typeof GROUPS;
 export const OWN = {
   model: (help: string): Entry => ["--model <folder>", help, text],
   teacher: (help: string): Entry => ["--teacher <folders>", help, texts],
-  student: ["--student <what>", "layers:K, layers:0,2,4, bert:LxD[xHxF], a folder or a config.json", text],
+  student: [
+    "--student <what>",
+    "layers:K, layers:0,2,4, bert:LxD[xHxF], distilbert:…, a folder or a config.json",
+    text,
+  ],
   train: ["--train <file>", "training rows: .tsv, .csv or .jsonl", text],
   eval: ["--eval <file>", "rows to evaluate on", text],
   data: ["--data <file>", "rows to evaluate on: .tsv, .csv or .jsonl", text],

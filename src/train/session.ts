@@ -7,7 +7,7 @@ import type { Executor } from "../executors/executor.ts";
 import { ReferenceExecutor } from "../executors/reference.ts";
 import { WasmExecutor } from "../executors/wasm.ts";
 import { WebgpuExecutor } from "../executors/webgpu.ts";
-import type { BertConfig } from "../formats/config.ts";
+import type { CommonConfig } from "../formats/config.ts";
 import type { Files } from "../formats/files.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { DEVICE, type DeviceOptions } from "./options.ts";
@@ -87,7 +87,7 @@ export async function openData(runtime: Runtime, source: DataSource, options: Da
 }
 
 /** Tokens a sequence may have: the option, or the model's own limit; an option beyond that limit is refused. */
-export function maxLengthFor(configs: readonly BertConfig[], wanted: number): number {
+export function maxLengthFor(configs: readonly CommonConfig[], wanted: number): number {
   const limit = Math.min(...configs.map((config) => config.max_position_embeddings));
   if (wanted > limit && wanted !== 0)
     throw new InputError("MAX_LENGTH", `${wanted} tokens, but the model has positions for ${limit} only.`, {

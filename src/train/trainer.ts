@@ -3,8 +3,8 @@
 import type { Batch } from "../data/batch.ts";
 import { LimbeckError } from "../errors.ts";
 import type { Executor, Loaded, Persistent } from "../executors/executor.ts";
-import type { BertConfig } from "../formats/config.ts";
 import type { BatchShape } from "../models/features.ts";
+import type { ModelConfig } from "../models/index.ts";
 import { AdamWClock, type AdamWOptions, companions, GRADIENT_NORM, HYPER } from "../optim/adamw.ts";
 import type { Hyper } from "../recipes/recipe.ts";
 import type { Weights } from "./model.ts";
@@ -44,7 +44,7 @@ export function placeWeights(executor: Executor, owner: string, weights: Weights
     executor.write({ name: `${owner}/${path}`, shape, dtype: "f32" }, data);
 }
 
-export async function readWeights(executor: Executor, owner: string, config: BertConfig): Promise<Weights> {
+export async function readWeights(executor: Executor, owner: string, config: ModelConfig): Promise<Weights> {
   const weights: Weights = new Map();
   for (const [path, shape] of parametersOf(config)) {
     const data = await executor.read({ name: `${owner}/${path}`, shape, dtype: "f32" });

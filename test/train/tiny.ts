@@ -2,7 +2,8 @@
 
 import { type Batch, makeBatch } from "../../src/data/batch.ts";
 import type { Executor } from "../../src/executors/executor.ts";
-import { type BertConfig, labelMaps } from "../../src/formats/config.ts";
+import { labelMaps } from "../../src/formats/config.ts";
+import type { BertConfig } from "../../src/models/bert.ts";
 import { ADAMW } from "../../src/optim/adamw.ts";
 import { Random } from "../../src/random.ts";
 import { recipes } from "../../src/recipes/index.ts";
