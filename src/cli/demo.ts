@@ -30,6 +30,8 @@ const KD = { recipe: "kd", temperature: 1, alpha: 0.9 };
 
 /** Small models that start from nothing learn fast and in small batches. */
 const SHARED = {
+  // The same numbers on every machine.
+  device: "wasm" as const,
   batchSize: 16,
   maxLength: 64,
   loggingSteps: 100,

@@ -120,7 +120,7 @@ const GROUPS = {
     entries: [
       [
         "--device <name>",
-        "auto, wasm, webgpu or reference (default: auto)",
+        "auto: a GPU that passes its self-test, else wasm; or wasm, webgpu, reference (default: auto)",
         oneOf("auto", "wasm", "webgpu", "reference"),
       ],
       ["--threads <n>", "default: the cores of this machine, at most 8", number],

@@ -5,6 +5,7 @@ import type { DatasetOptions } from "../data/dataset.ts";
 import { exp } from "../math.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { encode, measureLatency, predictAll, score, truncationNote } from "./evaluate.ts";
+import { predictionPrograms } from "./largest.ts";
 import type { Metrics } from "./metrics.ts";
 import { argmax } from "./metrics.ts";
 import { labelsOf, loadModel, type Model } from "./model.ts";
@@ -63,7 +64,8 @@ export class Classifier {
         ? source
         : await loadModel(openFolder(runtime, source), { allowNonfinite: options.allowNonfinite });
     const maxLength = maxLengthFor([model.config], options.maxLength ?? 0);
-    return new Classifier(model, await openDevice(runtime, options), maxLength, runtime);
+    const programs = () => predictionPrograms({ owner: "model", config: model.config }, maxLength);
+    return new Classifier(model, await openDevice(runtime, options, programs), maxLength, runtime);
   }
 
   async predict(texts: readonly TextOrPair[]): Promise<Prediction[]> {

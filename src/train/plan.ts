@@ -18,6 +18,7 @@ import type { Runtime } from "../runtimes/runtime.ts";
 import { type DistillOptions, distillSetup } from "./distill.ts";
 import { type EncodedSet, encode, truncationNote } from "./evaluate.ts";
 import { type FinetuneOptions, finetuneSetup } from "./finetune.ts";
+import { trainingPrograms } from "./largest.ts";
 import { parameterCount } from "./model.ts";
 import type { TrainingOptions } from "./options.ts";
 import { type StepStructure, stepPrograms, updateProgram } from "./programs.ts";
@@ -109,7 +110,8 @@ export async function plan(runtime: Runtime, options: PlanOptions): Promise<RunP
     .map((shape) => ({ shape, memory: memoryOf(structure, shape) }))
     .reduce((a, b) => (a.memory.total >= b.memory.total ? a : b));
 
-  const device = await openDevice(runtime, options);
+  const programs = () => trainingPrograms(structure, training.batchSize, set.rows);
+  const device = await openDevice(runtime, options, programs);
   try {
     const all = [...setup.teachers, setup.student];
     all.forEach(({ weights }, i) => {

@@ -2,6 +2,7 @@
 
 import { Unary } from "../../assembly/opcodes.ts";
 import { LimbeckError } from "../errors.ts";
+import { USE_WASM } from "../executors/adapter.ts";
 import type { Executor, Numbers, Persistent } from "../executors/executor.ts";
 import { ReferenceExecutor } from "../executors/reference.ts";
 import {
@@ -139,8 +140,7 @@ export async function requireRight(executor: Executor, adapter: string): Promise
   if (wrong.length > 0)
     throw new LimbeckError(
       "GPU_WRONG",
-      `${wrong.map(([name, error]) => `${name} is off by ${error.toPrecision(2)}`).join(", ")} (at most ${BOUND} is rounding). This GPU or its driver computes wrongly; use --device wasm.`,
-      { where: adapter },
+      `${adapter} computes wrongly: ${wrong.map(([name, error]) => `${name} is off by ${error.toPrecision(2)}`).join(", ")} (at most ${BOUND} is rounding)${USE_WASM}`,
     );
   return `${errors.size} kernels agree with the reference to ${Math.max(...errors.values()).toPrecision(1)}`;
 }
