@@ -32,6 +32,11 @@ export enum Opcode {
   globalNorm = 29,
   adamw = 30,
   noNorm = 31,
+  lstm = 40,
+  lstmGrad = 41,
+  shift = 42,
+  concat = 43,
+  columns = 44,
 }
 
 /** Element-wise functions of one argument (op `unary`). */
@@ -40,6 +45,7 @@ export enum Unary {
   geluTanh = 1,
   relu = 2,
   tanh = 3,
+  abs = 4,
 }
 
 /** Element-wise functions of two arguments (op `binary`). */

@@ -6,8 +6,10 @@ import type { Executor, Numbers, Persistent } from "../executors/executor.ts";
 import { ReferenceExecutor } from "../executors/reference.ts";
 import {
   adamw,
+  add,
   attentionMix,
   attentionPairs,
+  concat,
   crossEntropy,
   div,
   dropout,
@@ -18,6 +20,7 @@ import {
   kl,
   layerNorm,
   linear,
+  lstm,
   mse,
   NONE,
   normalize,
@@ -52,6 +55,15 @@ const cases: Readonly<Record<string, (state: State, given: Given) => Value>> = {
     const offsets = f("offsets", [5], [0, 5, 5, 22, 29], "u32");
     const scores = attentionPairs({ q: s("q", 32, 40), k: s("k", 32, 40), offsets }, { H: 2, L: 32, scale: 0.25 });
     return attentionMix({ p: softmax({ x: scores, offsets }, {}), v: s("v", 32, 40), offsets }, { scale: 1 });
+  },
+  lstm: (s, f) => {
+    const offsets = f("offsets", [4], [0, 5, 5, 11], "u32");
+    const [x, weight] = [s("x", 12, 40), s("weight", 40, 10)];
+    return add(lstm({ x, weight, offsets }, { reverse: false }), lstm({ x, weight, offsets }, { reverse: true }));
+  },
+  sides: (s) => {
+    const [a, b] = [s("a", 4, 9), s("b", 4, 9)];
+    return concat({ a, b: unary({ x: b }, { kind: Unary.abs }) }, {});
   },
   crossEntropy: (s, f) => {
     const labels = f("labels", [3], [4, NONE, 19], "u32");
