@@ -66,9 +66,8 @@ export async function tinyRun(executor: Executor, steps: number, seed: number): 
   return { losses, weights: await readWeights(executor, "student", student) };
 }
 
+/** The bits of the weights, a line a tensor. */
 export const bytesOf = (weights: Weights): string =>
   [...weights]
-    .map(
-      ([path, { data }]) => `${path} ${Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64")}`,
-    )
+    .map(([path, { data }]) => `${path} ${new Uint32Array(data.buffer, data.byteOffset, data.length).join(" ")}`)
     .join("\n");
