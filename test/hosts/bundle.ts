@@ -1,0 +1,83 @@
+// The tests that every host runs, bundled: one module that needs nothing but the files beside it.
+
+import { copyFile, mkdtemp, readdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build, type Plugin } from "esbuild";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** Folders and files of tests that need nothing of Node. */
+const SHARED = [
+  "test/math.test.ts",
+  "test/random.test.ts",
+  "test/ops",
+  "test/program",
+  "test/models",
+  "test/recipes",
+  "test/runtimes",
+  "test/executors/webgpu.test.ts",
+  "test/train/trainer.test.ts",
+  "test/train/trajectory.test.ts",
+];
+/** What compares WASM with a library that loads its files by Node's means. */
+const NODE_ONLY = ["test/ops/tfjs.test.ts"];
+
+export async function sharedTests(): Promise<string[]> {
+  const files = SHARED.map(async (path) => {
+    if (path.endsWith(".test.ts")) return [path];
+    const names = await readdir(join(root, path), { recursive: true });
+    return names
+      .filter((name) => name.endsWith(".test.ts"))
+      .sort()
+      .map((name) => `${path}/${name}`);
+  });
+  return (await Promise.all(files)).flat().filter((path) => !NODE_ONLY.includes(path));
+}
+
+/** `key: import` pairs of an object in a generated module. */
+const object = (entries: readonly string[]) => `export default {\n${entries.join(",\n")}\n};\n`;
+
+function virtual(tests: readonly string[]): Plugin {
+  return {
+    name: "limbeck",
+    setup(plan) {
+      plan.onResolve({ filter: /^limbeck:/ }, ({ path }) => ({ path, namespace: "limbeck" }));
+      plan.onResolve({ filter: /\/here\.ts$/ }, () => ({ path: join(root, "test/hosts/here.remote.ts") }));
+      plan.onLoad({ filter: /^limbeck:tests$/, namespace: "limbeck" }, () => ({
+        contents: object(tests.map((path) => `${JSON.stringify(path)}: () => import("./${path}")`)),
+        resolveDir: root,
+      }));
+      plan.onLoad({ filter: /^limbeck:fixtures$/, namespace: "limbeck" }, async () => {
+        const names = await readdir(join(root, "test/fixtures"), { recursive: true });
+        const files = names.filter((name) => /\.(json|safetensors)$/.test(name)).sort();
+        const lines = files.map((name, i) => `import f${i} from ${JSON.stringify(`./test/fixtures/${name}`)};`);
+        return {
+          contents: `${lines.join("\n")}\n${object(files.map((name, i) => `${JSON.stringify(name)}: f${i}`))}`,
+          resolveDir: root,
+        };
+      });
+    },
+  };
+}
+
+/** Writes main.js, its chunks and the built kernels into a new folder. */
+export async function bundle(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "limbeck-hosts-"));
+  await build({
+    absWorkingDir: root,
+    entryPoints: ["test/hosts/main.ts"],
+    outdir: folder,
+    ...{ bundle: true, splitting: true, format: "esm", target: "es2022", platform: "neutral", sourcemap: "inline" },
+    mainFields: ["module", "main"],
+    external: ["node:*", "webgpu"],
+    alias: { vitest: join(root, "test/hosts/vitest.ts") },
+    loader: { ".safetensors": "binary", ".json": "binary" },
+    plugins: [virtual(await sharedTests())],
+    logLevel: "warning",
+  });
+  for (const name of ["limbeck.single.wasm", "limbeck.threads.wasm", "thread.js"])
+    await copyFile(join(root, "dist", name), join(folder, name));
+  return folder;
+}
