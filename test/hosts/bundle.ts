@@ -8,32 +8,36 @@ import { build, type Plugin } from "esbuild";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Folders and files of tests that need nothing of Node. */
+/** Where the tests are that need nothing of Node … */
 const SHARED = [
-  "test/math.test.ts",
-  "test/random.test.ts",
-  "test/ops",
-  "test/program",
-  "test/models",
-  "test/recipes",
-  "test/runtimes",
-  "test/executors/webgpu.test.ts",
-  "test/train/trainer.test.ts",
-  "test/train/trajectory.test.ts",
+  "executors",
+  "models",
+  "ops",
+  "program",
+  "recipes",
+  "runtimes",
+  "train",
+  "math.test.ts",
+  "random.test.ts",
 ];
-/** What compares WASM with a library that loads its files by Node's means. */
-const NODE_ONLY = ["test/ops/tfjs.test.ts"];
+
+/** … but for these, and why they stay in Node. */
+const NODE_ONLY: Readonly<Record<string, string>> = {
+  "test/executors/pace.test.ts": "needs no host: it turns vitest's clock",
+  "test/executors/pool.test.ts": "compares numbers of threads",
+  "test/ops/tfjs.test.ts": "a library that loads its files by Node's means",
+  "test/train/memory.test.ts": "the library's entry point, which is Node's",
+  "test/train/plan.test.ts": "folders on disk",
+  "test/train/sameness.test.ts": "compares numbers of threads",
+};
 
 export async function sharedTests(): Promise<string[]> {
-  const files = SHARED.map(async (path) => {
-    if (path.endsWith(".test.ts")) return [path];
-    const names = await readdir(join(root, path), { recursive: true });
-    return names
-      .filter((name) => name.endsWith(".test.ts"))
-      .sort()
-      .map((name) => `${path}/${name}`);
-  });
-  return (await Promise.all(files)).flat().filter((path) => !NODE_ONLY.includes(path));
+  const names = await readdir(join(root, "test"), { recursive: true });
+  return names
+    .filter((name) => name.endsWith(".test.ts") && SHARED.includes(name.split("/")[0]))
+    .map((name) => `test/${name}`)
+    .filter((path) => !(path in NODE_ONLY))
+    .sort();
 }
 
 /** `key: import` pairs of an object in a generated module. */
@@ -44,6 +48,10 @@ function virtual(tests: readonly string[]): Plugin {
     name: "limbeck",
     setup(plan) {
       plan.onResolve({ filter: /^limbeck:/ }, ({ path }) => ({ path, namespace: "limbeck" }));
+      plan.onResolve({ filter: /^node:/ }, ({ path, importer }) => {
+        if (importer.includes("/src/runtimes/")) return { path, external: true };
+        return { errors: [{ text: `${path} is Node's alone: ask test/hosts/here.ts, or list the test as NODE_ONLY` }] };
+      });
       plan.onResolve({ filter: /\/here\.ts$/ }, () => ({ path: join(root, "test/hosts/here.remote.ts") }));
       plan.onLoad({ filter: /^limbeck:tests$/, namespace: "limbeck" }, () => ({
         contents: object(tests.map((path) => `${JSON.stringify(path)}: () => import("./${path}")`)),
@@ -71,7 +79,7 @@ export async function bundle(): Promise<string> {
     outdir: folder,
     ...{ bundle: true, splitting: true, format: "esm", target: "es2022", platform: "neutral", sourcemap: "inline" },
     mainFields: ["module", "main"],
-    external: ["node:*", "webgpu"],
+    external: ["webgpu"],
     alias: { vitest: join(root, "test/hosts/vitest.ts") },
     loader: { ".safetensors": "binary", ".json": "binary" },
     plugins: [virtual(await sharedTests())],
