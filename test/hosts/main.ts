@@ -1,7 +1,7 @@
 // Runs the bundled tests in this host and prints one line of JSON per test, which remote.ts reads. With --list it only names them.
 
 import tests from "limbeck:tests";
-import { collectTests, startTests, type Task, type Test, type VitestRunner } from "@vitest/runner";
+import { collectTests, startTests, type Task, type TaskResult, type Test, type VitestRunner } from "@vitest/runner";
 import { here } from "./here.ts";
 import { type Line, PREFIX } from "./line.ts";
 import { config } from "./vitest.ts";
@@ -20,10 +20,11 @@ function leaves(task: Task): Test[] {
 }
 
 function report(test: Test): void {
-  const { state, errors } = test.result ?? {};
+  const { state, errors, note }: Partial<TaskResult> & { note?: string } = test.result ?? {};
   const error = errors?.[0];
   print({
     ...{ path: pathOf(test), state: state === "pass" || state === "fail" ? state : "skip" },
+    ...(note !== undefined && { message: note }),
     ...(error && {
       message: `${error.name}: ${error.message}${error.diff ? `\n${error.diff}` : ""}`,
       stack: error.stack,
