@@ -9,6 +9,7 @@ import { attentionMix, attentionMixT, attentionPairs } from "./kernels/attention
 import { bertAdam } from "./kernels/bertAdam";
 import { binary } from "./kernels/binary";
 import { columnSum } from "./kernels/columnSum";
+import { columns, concat } from "./kernels/concat";
 import { copy } from "./kernels/copy";
 import { crossEntropy, crossEntropyGrad } from "./kernels/crossEntropy";
 import { dropout } from "./kernels/dropout";
@@ -18,10 +19,13 @@ import { globalNorm } from "./kernels/globalNorm";
 import { kl, klGrad } from "./kernels/kl";
 import { lamb } from "./kernels/lamb";
 import { layerNorm, layerNormGradGamma, layerNormGradX } from "./kernels/layerNorm";
+import { lstm } from "./kernels/lstm";
+import { lstmGrad } from "./kernels/lstmGrad";
 import { matmul } from "./kernels/matmul";
 import { mse, mseGrad } from "./kernels/mse";
 import { noNorm } from "./kernels/noNorm";
 import { normalize, normalizeGrad } from "./kernels/normalize";
+import { shift } from "./kernels/shift";
 import { softmax, softmaxGrad } from "./kernels/softmax";
 import { sum } from "./kernels/sum";
 import { unary, unaryGrad } from "./kernels/unary";
@@ -140,6 +144,21 @@ function dispatch(cmd: usize, ith: u32, nth: u32, sync: usize): void {
       break;
     case Opcode.adadelta:
       adadelta(cmd, ith, nth);
+      break;
+    case Opcode.lstm:
+      lstm(cmd, ith, nth, sync);
+      break;
+    case Opcode.lstmGrad:
+      lstmGrad(cmd, ith, nth, sync);
+      break;
+    case Opcode.shift:
+      shift(cmd, ith, nth);
+      break;
+    case Opcode.concat:
+      concat(cmd, ith, nth);
+      break;
+    case Opcode.columns:
+      columns(cmd, ith, nth);
       break;
     default:
       unreachable();

@@ -26,3 +26,6 @@ export const BLOCK_DEPTH = 384;
 /** Scratch of one thread in a matrix product: packed a, packed b, one bias row, one edge tile. */
 export const MATMUL_SCRATCH =
   4 * (BLOCK_ROWS * BLOCK_DEPTH + BLOCK_COLUMNS * BLOCK_DEPTH + BLOCK_COLUMNS + TILE_ROWS * TILE_COLUMNS);
+
+/** Floats of scratch for one thread of an lstm: the products of two rows with four units of each gate. */
+export const LSTM_ROOM = 32;

@@ -1,4 +1,4 @@
-// exp, log, erf and tanh of four f32 lanes, from + − × ÷ and bit operations only, so that every engine and CPU gives the same bits.
+// exp, log, erf, tanh and the logistic function of four f32 lanes, from + − × ÷ and bit operations only, so that every engine and CPU gives the same bits.
 // The shaders use the same formulas and the same constants. Polynomials were fitted here by least squares with Lawson's reweighting
 // (towards the smallest maximum), each coefficient rounded to f32 before the next was fitted. Largest errors found, over every 31st
 // f32 (erf: every 127th): exp 0.97 ulp, log 0.82 ulp, erf 1.28 ulp (7.7e-8), tanh 1.32 ulp (7.9e-8). A NaN gives a NaN.
@@ -147,4 +147,10 @@ export function tanh(x: v128): v128 {
   const outer = f32x4.sub(one, f32x4.div(f32x4.splat(2), f32x4.add(exp(f32x4.add(a, a)), one)));
   const signed = v128.or(outer, v128.and(x, i32x4.splat(SIGN_BIT)));
   return v128.bitselect(inner, signed, f32x4.lt(a, f32x4.splat(TANH_SPLIT)));
+}
+
+/** The logistic function, 1/(1 + e^(−x)). */
+export function sigmoid(x: v128): v128 {
+  const one = f32x4.splat(1);
+  return f32x4.div(one, f32x4.add(one, exp(f32x4.neg(x))));
 }

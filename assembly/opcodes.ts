@@ -35,6 +35,11 @@ export enum Opcode {
   bertAdam = 32,
   lamb = 33,
   adadelta = 34,
+  lstm = 35,
+  lstmGrad = 36,
+  shift = 37,
+  concat = 38,
+  columns = 39,
 }
 
 /** Element-wise functions of one argument (op `unary`). */
@@ -43,6 +48,7 @@ export enum Unary {
   geluTanh = 1,
   relu = 2,
   tanh = 3,
+  abs = 4,
 }
 
 /** Element-wise functions of two arguments (op `binary`). */

@@ -2,8 +2,8 @@
 
 import { availableParallelism, cpus, loadavg } from "node:os";
 import { main } from "assemblyscript/asc";
-import type { BertConfig } from "../src/formats/config.ts";
 import { labelMaps } from "../src/formats/config.ts";
+import type { BertConfig } from "../src/models/bert.ts";
 import type { Weights } from "../src/train/model.ts";
 import { parametersOf } from "../src/train/programs.ts";
 

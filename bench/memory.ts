@@ -72,7 +72,7 @@ async function steps(total: number): Promise<void> {
     teacher: madeTeacher({ layers: 2, width: 64, heads: 4, inner: 256, vocabulary }),
     student: "bert:1x64x4x256",
     train: madeData(2000, vocabulary, (row) => 1 + ((row * 37) % 40)),
-    ...{ maxSteps: total, epochs: 0, batchSize: 16, loggingSteps: WARM, seed: 1, threads },
+    ...{ maxSteps: total, epochs: 0, batchSize: 16, loggingSteps: WARM, seed: 1, device: "wasm", threads },
   });
   const rows: string[][] = [];
   let first: { wasm: number; heap: number } | undefined;
@@ -101,7 +101,7 @@ async function base(total: number): Promise<void> {
     teacher: madeTeacher({ layers: 12, width: 768, heads: 12, inner: 3072, vocabulary }),
     student: "layers:6",
     train: madeData(64, vocabulary, () => 62),
-    ...{ maxSteps: total, epochs: 0, batchSize: 32, maxLength: 64, loggingSteps: 1, seed: 1, threads },
+    ...{ maxSteps: total, epochs: 0, batchSize: 32, maxLength: 64, loggingSteps: 1, seed: 1, device: "wasm", threads },
   });
   let last: Step | undefined;
   for await (const event of run) {

@@ -149,7 +149,7 @@ async function trainingRows(rows: number): Promise<{ name: string; bytes: Uint8A
 const weightsOf = async (path: string) => sha256(await readFile(`${path}/model.safetensors`));
 
 async function measure(model: Parameters<typeof loadModel>[0], path: string): Promise<Metrics> {
-  const classifier = await loadModel(model, { threads });
+  const classifier = await loadModel(model, { device: "wasm", threads });
   try {
     return (await classifier.evaluate(path, task.read)).metrics;
   } finally {
@@ -185,7 +185,7 @@ async function finish(name: string, run: Run) {
 }
 
 const common = {
-  ...{ threads, data: task.read, loggingSteps: 50, signal: stop.signal },
+  ...{ device: "wasm" as const, threads, data: task.read, loggingSteps: 50, signal: stop.signal },
   epochs: Number(options.epochs),
   maxSteps: Number(options["max-steps"]),
   batchSize: Number(options["batch-size"]),

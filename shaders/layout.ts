@@ -21,3 +21,6 @@ export const ATTENTION_TILE = 16;
 
 /** Elements of one tensor that one workgroup squares and adds for the global norm. */
 export const CHUNK = 4096;
+
+/** Floats of workgroup memory for an lstm: the gates' gradients of one row, so at most a quarter as many units. */
+export const LSTM_WIDTH = 4096;

@@ -3,6 +3,7 @@
 //   geluTanh  x/2·(1 + t), t = tanh(√(2/π)·(x + 0.044715·x³))              f' = (1 + t)/2 + x/2·(1 − t²)·√(2/π)·(1 + 3·0.044715·x²)
 //   relu      max(x, 0)                                                    f' = 1 where x > 0
 //   tanh                                                                   f' = 1 − tanh²
+//   abs       |x|                                                          f' = the sign of x, 0 at 0
 // (Hendrycks and Gimpel 2016, arXiv:1606.08415)
 
 struct Parameters { accumulate: u32, present: u32, n: u32, kind: u32 }
@@ -30,6 +31,7 @@ fn value(kind: u32, v: f32) -> f32 {
     case Unary_geluTanh: { return 0.5 * v * (1.0 + tanhOf(inner(v))); }
     // max may drop a NaN, which must not become a number.
     case Unary_relu: { return select(max(v, 0.0), v, isNotANumber(v)); }
+    case Unary_abs: { return abs(v); }
     default: { return tanhOf(v); }
   }
 }
@@ -43,6 +45,7 @@ fn derivative(kind: u32, v: f32) -> f32 {
       return 0.5 * ((1.0 + t) + v * ((1.0 - t * t) * slope));
     }
     case Unary_relu: { return select(1.0, 0.0, v <= 0.0); }
+    case Unary_abs: { return sign(v); }
     default: {
       let t = tanhOf(v);
       return 1.0 - t * t;

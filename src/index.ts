@@ -20,6 +20,7 @@ export type { FinetuneOptions } from "./train/finetune.ts";
 export type { Run } from "./train/handle.ts";
 export type { Metrics } from "./train/metrics.ts";
 export type { Model } from "./train/model.ts";
+export type { DeviceOptions } from "./train/options.ts";
 export type { PlanOptions, RunPlan } from "./train/plan.ts";
 export type { TrainingEvent } from "./train/run.ts";
 export type { DataSource, FolderSource } from "./train/session.ts";

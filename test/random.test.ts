@@ -64,19 +64,6 @@ test("shuffle keeps every element, and these draws never change", () => {
   const random = new Random(42, "shuffle");
   const shuffled = random.shuffle(Uint32Array.from({ length: 10 }, (_, i) => i));
   expect([...shuffled].sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-  expect([...shuffled]).toMatchInlineSnapshot(`
-    [
-      7,
-      8,
-      4,
-      5,
-      1,
-      0,
-      6,
-      2,
-      3,
-      9,
-    ]
-  `);
-  expect(random.normal()).toMatchInlineSnapshot(`-2.360086992182963`);
+  expect([...shuffled]).toEqual([7, 8, 4, 5, 1, 0, 6, 2, 3, 9]);
+  expect(random.normal()).toBe(-2.360086992182963);
 });

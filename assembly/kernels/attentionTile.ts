@@ -3,7 +3,7 @@
 import { put, take } from "../rows";
 
 /** The sums of the lanes of a, b, c and e as one vector, each (0 + 2) + (1 + 3). */
-function totals(a: v128, b: v128, c: v128, e: v128): v128 {
+export function totals(a: v128, b: v128, c: v128, e: v128): v128 {
   const ab = f32x4.add(v128.shuffle<u32>(a, b, 0, 4, 1, 5), v128.shuffle<u32>(a, b, 2, 6, 3, 7));
   const ce = f32x4.add(v128.shuffle<u32>(c, e, 0, 4, 1, 5), v128.shuffle<u32>(c, e, 2, 6, 3, 7));
   return f32x4.add(v128.shuffle<u32>(ab, ce, 0, 1, 4, 5), v128.shuffle<u32>(ab, ce, 2, 3, 6, 7));

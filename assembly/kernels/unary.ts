@@ -3,6 +3,7 @@
 //   geluTanh  x/2·(1 + t), t = tanh(√(2/π)·(x + 0.044715·x³))              f' = (1 + t)/2 + x/2·(1 − t²)·√(2/π)·(1 + 3·0.044715·x²)
 //   relu      max(x, 0)                                                    f' = 1 where x > 0
 //   tanh                                                                   f' = 1 − tanh²
+//   abs       |x|                                                          f' = the sign of x, 0 at 0
 // (Hendrycks and Gimpel 2016, arXiv:1606.08415)
 // unary      words: 5 x[n], 6 n, 7 kind
 // unaryGrad  words: 5 dy[n], 6 x[n], 7 n, 8 kind
@@ -30,6 +31,11 @@ function apply(kind: u32, derive: bool, dy: v128, x: v128): v128 {
   if (kind === Unary.relu) {
     // Where x is NaN the gradient passes: it must not turn a NaN into a number.
     return derive ? v128.andnot(dy, f32x4.le(x, f32x4.splat(0))) : f32x4.pmax(x, f32x4.splat(0));
+  }
+  if (kind === Unary.abs) {
+    if (!derive) return f32x4.abs(x);
+    const signed = v128.xor(dy, v128.and(x, i32x4.splat(0x80000000)));
+    return v128.andnot(signed, f32x4.eq(x, f32x4.splat(0)));
   }
   const factor = f32x4.splat(SQRT_2_OVER_PI);
   const cubic = f32x4.mul(f32x4.splat(CUBIC), f32x4.mul(x, square));

@@ -1,4 +1,4 @@
-// exp, log, erf and tanh from + − × ÷ and bit operations: formulas and constants of assembly/math.ts, where their errors are stated.
+// exp, log, erf, tanh and the logistic function from + − × ÷ and bit operations: formulas and constants of assembly/math.ts, where their errors are stated.
 // A NaN is told by its bits, because a compiler may assume that there is none, and gives a NaN.
 
 const INVERSE_LN2: f32 = 1.4426950216293335;
@@ -111,4 +111,9 @@ fn tanhOf(x: f32) -> f32 {
   let outer = 1.0 - 2.0 / (expOf(a + a) + 1.0);
   let y = select(select(outer, -outer, x < 0.0), x + x * (z * p), a < TANH_SPLIT);
   return select(y, x, isNotANumber(x));
+}
+
+/** The logistic function, 1/(1 + e^(−x)). */
+fn sigmoidOf(x: f32) -> f32 {
+  return 1.0 / (1.0 + expOf(-x));
 }

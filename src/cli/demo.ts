@@ -6,8 +6,9 @@
 import { mkdir, stat, writeFile } from "node:fs/promises";
 import { Command, InvalidArgumentError } from "commander";
 import { loadTokenizer } from "../data/tokenizer.ts";
-import { type BertConfig, labelMaps } from "../formats/config.ts";
+import { labelMaps } from "../formats/config.ts";
 import { distill, finetune, type Model, type Run, type TrainingResult } from "../index.ts";
+import type { BertConfig } from "../models/bert.ts";
 import { freshWeights } from "../train/model.ts";
 import { fail } from "./failure.ts";
 import { type Review, vocabulary, writeReviews } from "./grammar.ts";
@@ -30,6 +31,8 @@ const KD = { recipe: "kd", temperature: 1, alpha: 0.9 };
 
 /** Small models that start from nothing learn fast and in small batches. */
 const SHARED = {
+  // The same numbers on every machine.
+  device: "wasm" as const,
   batchSize: 16,
   maxLength: 64,
   loggingSteps: 100,

@@ -1,4 +1,4 @@
-// limbeck finetune: a Hugging Face BERT folder and labelled rows become a classifier or a regressor.
+// limbeck finetune: a Hugging Face folder and labelled rows become a classifier or a regressor.
 
 import { Command } from "commander";
 import type { FinetuneOptions } from "../index.ts";
@@ -6,7 +6,7 @@ import { addOptions, OWN, resolveOptions } from "./options.ts";
 import { commonOptions, follow } from "./training.ts";
 
 export function finetuneCommand(): Command {
-  const command = new Command("finetune").description("train a BERT folder on labelled text").addHelpText(
+  const command = new Command("finetune").description("train a BERT or DistilBERT folder on labelled text").addHelpText(
     "after",
     `
 Example:
@@ -14,7 +14,7 @@ Example:
   );
   return addOptions(
     command,
-    [OWN.model("Hugging Face BERT folder to start from"), OWN.train, OWN.eval],
+    [OWN.model("Hugging Face folder to start from"), OWN.train, OWN.eval],
     [...(["output", "training", "length", "data", "device"] as const)],
   ).action(async (_, self: Command) => {
     const options = await resolveOptions(self, ["model", "train", "out"]);

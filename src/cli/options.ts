@@ -120,7 +120,7 @@ const GROUPS = {
     entries: [
       [
         "--device <name>",
-        "auto, wasm, webgpu or reference (default: auto)",
+        "auto: a GPU that passes its self-test, else wasm; or wasm, webgpu, reference (default: auto)",
         oneOf("auto", "wasm", "webgpu", "reference"),
       ],
       ["--threads <n>", "default: the cores of this machine, at most 8", number],
@@ -136,7 +136,11 @@ export type Group = keyof typeof GROUPS;
 export const OWN = {
   model: (help: string): Entry => ["--model <folder>", help, text],
   teacher: (help: string): Entry => ["--teacher <folders>", help, texts],
-  student: ["--student <what>", "layers:K, layers:0,2,4, bert:LxD[xHxF], a folder or a config.json", text],
+  student: [
+    "--student <what>",
+    "layers:K, layers:0,2,4, bert:LxD[xHxF], distilbert:…, a folder or a config.json",
+    text,
+  ],
   train: ["--train <file>", "training rows: .tsv, .csv or .jsonl", text],
   eval: ["--eval <file>", "rows to evaluate on", text],
   data: ["--data <file>", "rows to evaluate on: .tsv, .csv or .jsonl", text],

@@ -19,6 +19,9 @@ export interface Adapter {
   readonly device: (limits?: Limits) => Promise<GPUDevice>;
 }
 
+/** What to do without a GPU: the end of each message about one that cannot be had. */
+export const USE_WASM = "; use --device wasm.";
+
 /** What an adapter says of itself; browsers leave out what they like. */
 type Info = Partial<Pick<GPUAdapterInfo, "vendor" | "architecture" | "device" | "description" | "isFallbackAdapter">>;
 
@@ -55,8 +58,7 @@ export async function findAdapter(source: GPU | GPUDevice): Promise<Adapter> {
   if (!adapter)
     throw new InputError(
       "NO_ADAPTER",
-      "this machine shows no WebGPU adapter: it has no GPU, or no driver that WebGPU accepts; use wasm.",
-      { where: "webgpu" },
+      `WebGPU finds no adapter here: there is no GPU, or no driver that it accepts${USE_WASM}`,
     );
   const { limits, features } = adapter;
   const name = nameOf(adapter.info);
@@ -71,7 +73,7 @@ export async function findAdapter(source: GPU | GPUDevice): Promise<Adapter> {
         return await adapter.requestDevice({ requiredLimits });
       } catch (cause) {
         const message = cause instanceof Error ? cause.message : String(cause);
-        throw new LimbeckError("GPU_REFUSED", `it gave no device: ${message}`, { where: name, cause });
+        throw new LimbeckError("GPU_REFUSED", `${name} gave no device: ${message}${USE_WASM}`, { cause });
       }
     },
   };

@@ -33,9 +33,12 @@ export class ThreadPool implements Kernels {
     memory: WebAssembly.Memory,
     threads: number,
   ): Promise<ThreadPool> {
+    const { startThread } = runtime;
+    if (threads > 1 && !startThread)
+      throw new LimbeckError("THREAD_START", "this host starts no threads; ask for one", { where: runtime.name });
     const pool = new ThreadPool(instantiate(module, memory), memory, threads);
     const others = Array.from({ length: threads - 1 }, (_, i) =>
-      runtime.startThread({ module, memory, ith: i + 1, nth: threads }),
+      startThread?.({ module, memory, ith: i + 1, nth: threads }),
     );
     const started = await Promise.allSettled(others);
     const refused = started.find((outcome) => outcome.status === "rejected");

@@ -58,12 +58,13 @@ export class WasmExecutor implements Executor {
 
   /** `reserve` leaves the first bytes of memory unused, so that a test can see what lies above 2 GiB. */
   static async create(runtime: Runtime, options: { threads: number; reserve?: number }): Promise<WasmExecutor> {
-    const shared = typeof SharedArrayBuffer !== "undefined";
-    const threads = shared ? options.threads : 1;
-    const note =
-      threads < options.threads
-        ? `one thread instead of ${options.threads}: this host has no SharedArrayBuffer (a page needs cross-origin isolation)`
+    const missing = !runtime.startThread
+      ? `limbeck starts no threads in a ${runtime.name}`
+      : typeof SharedArrayBuffer === "undefined"
+        ? "this host has no SharedArrayBuffer (a page needs cross-origin isolation)"
         : undefined;
+    const threads = missing === undefined ? options.threads : 1;
+    const note = threads < options.threads ? `one thread instead of ${options.threads}: ${missing}` : undefined;
     const memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MAXIMUM_PAGES, shared: threads > 1 });
     const module = await runtime.compile(threads > 1 ? "threads" : "single");
     const pool = await ThreadPool.create(runtime, module, memory, threads);

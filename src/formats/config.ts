@@ -1,31 +1,19 @@
-// config.json of a BERT, under Hugging Face's own field names (transformers, models/bert/configuration_bert.py).
+// config.json, under Hugging Face's own field names: what all families of models have, and how a family adds its own fields.
 // Every field that shapes the computation is checked; a field that would change it and is not supported is refused.
 import * as v from "valibot";
 import { InputError } from "../errors.ts";
 import { quote } from "./files.ts";
 import { isObject, type JsonObject, parseJson } from "./json.ts";
 
-const HIDDEN_ACTS = ["gelu", "gelu_new", "gelu_pytorch_tanh", "relu"] as const;
 const PROBLEM_TYPES = ["single_label_classification", "multi_label_classification", "regression"] as const;
 
-export interface BertConfig {
-  model_type: "bert";
+/** What every model's configuration has. */
+export interface CommonConfig {
+  model_type: string;
   vocab_size: number;
-  hidden_size: number;
-  num_hidden_layers: number;
-  num_attention_heads: number;
-  intermediate_size: number;
-  hidden_act: (typeof HIDDEN_ACTS)[number];
-  hidden_dropout_prob: number;
-  attention_probs_dropout_prob: number;
-  /** null: hidden_dropout_prob serves. */
-  classifier_dropout: number | null;
   max_position_embeddings: number;
-  type_vocab_size: number;
   initializer_range: number;
-  layer_norm_eps: number;
   pad_token_id: number;
-  position_embedding_type: "absolute";
   /** Number of entries of id2label; 1 with regression. */
   num_labels: number;
   id2label: Record<string, string>;
@@ -34,6 +22,19 @@ export interface BertConfig {
   problem_type: (typeof PROBLEM_TYPES)[number] | null;
   /** Fields that limbeck does not use, kept for saving. */
   other?: Record<string, unknown>;
+}
+
+type OwnFields<C> = { readonly [K in Exclude<keyof C, keyof CommonConfig>]-?: v.GenericSchema<unknown, C[K]> };
+
+/** The configuration of one family. */
+export interface ConfigSchema<C extends CommonConfig> {
+  /** Its `model_type`. */
+  readonly type: C["model_type"];
+  /** transformers' class for sequence classification, for saving. */
+  readonly architecture: string;
+  readonly fields: OwnFields<C>;
+  /** What is wrong between fields that are right by themselves. */
+  faults?(fields: C): string[];
 }
 
 /** Facts about the file or the writer that no longer hold after training, or that name code or folders. */
@@ -53,38 +54,25 @@ const wrong = (expected: string) => (issue: { input: unknown }) =>
   issue.input === undefined ? `missing; expected ${expected}` : `expected ${expected}, found ${quote(issue.input)}`;
 const rule = <T>(expected: string, holds: (value: unknown) => boolean) =>
   v.custom<T>((value) => holds(value), wrong(expected));
-const integer = (least: number) =>
+
+// What fields may be, for the families as well.
+export const integer = (least: number) =>
   rule<number>(`an integer of at least ${least}`, (x) => Number.isSafeInteger(x) && (x as number) >= least);
 const real = (expected: string, holds: (x: number) => boolean) =>
   rule<number>(expected, (x) => typeof x === "number" && Number.isFinite(x) && holds(x));
-const probability = real("a number from 0 up to, not including, 1", (x) => x >= 0 && x < 1);
-const oneOf = <T>(values: readonly T[]) =>
+export const positive = real("a positive number", (x) => x > 0);
+export const probability = real("a number from 0 up to, not including, 1", (x) => x >= 0 && x < 1);
+export const flag = rule<boolean>("true or false", (x) => typeof x === "boolean");
+export const oneOf = <T>(values: readonly T[]) =>
   rule<T>(`one of ${values.map((value) => JSON.stringify(value)).join(", ")}`, (x) => values.includes(x as T));
 const absent = (why: string) => v.nullish(rule<unknown>(why, (x) => x === false || isEmpty(x)));
 const isEmpty = (x: unknown) => isObject(x) && Object.keys(x).length === 0;
 
-const FIELDS = {
+const COMMON = {
   vocab_size: integer(1),
-  hidden_size: integer(1),
-  num_hidden_layers: integer(1),
-  num_attention_heads: integer(1),
-  intermediate_size: integer(1),
-  hidden_act: v.optional(oneOf(HIDDEN_ACTS), "gelu"),
-  hidden_dropout_prob: v.optional(probability, 0.1),
-  attention_probs_dropout_prob: v.optional(probability, 0.1),
-  classifier_dropout: v.nullish(probability, null),
   max_position_embeddings: integer(1),
-  type_vocab_size: integer(1),
-  initializer_range: v.optional(
-    real("a positive number", (x) => x > 0),
-    0.02,
-  ),
-  layer_norm_eps: v.optional(
-    real("a positive number", (x) => x > 0),
-    1e-12,
-  ),
+  initializer_range: v.optional(positive, 0.02),
   pad_token_id: v.nullish(integer(0), 0),
-  position_embedding_type: v.nullish(oneOf(["absolute"] as const), "absolute"),
   num_labels: v.nullish(integer(1)),
   id2label: v.nullish(
     rule<Record<string, string>>(
@@ -105,28 +93,31 @@ const FIELDS = {
   quantization_config: absent("no quantisation: save the model in float32"),
 };
 
-/** `where` is the file, for messages. All faults come in one error. */
-export function parseConfig(text: string, where: string): BertConfig {
+/** The configuration and the one of `schemas` that it is of. `where` is the file, for messages. All faults come in one error. */
+export function parseConfigOf<C extends CommonConfig, S extends ConfigSchema<C>>(
+  text: string,
+  where: string,
+  schemas: ReadonlyMap<string, S>,
+): { config: C; schema: S } {
   const json = parseJson(text, { where });
   if (!isObject(json)) throw new InputError("INVALID_CONFIG", "expected a JSON object.", { where });
-  if (json.model_type !== "bert") {
+  const schema = schemas.get(json.model_type as string);
+  if (!schema) {
+    const known = [...schemas.keys()].map((type) => JSON.stringify(type)).join(", ");
     throw new InputError(
       "UNSUPPORTED_MODEL_TYPE",
-      `model_type: expected "bert", found ${json.model_type === undefined ? "nothing" : quote(json.model_type)}; limbeck reads "bert" so far ("distilbert" and "mobilebert" are to come).`,
+      `model_type: expected one of ${known}, found ${json.model_type === undefined ? "nothing" : quote(json.model_type)}; limbeck has no other models.`,
       { where },
     );
   }
-  const parsed = v.safeParse(v.object(FIELDS, wrong("a value")), json);
+  const entries = { ...COMMON, ...schema.fields };
+  const parsed = v.safeParse(v.object(entries, wrong("a value")), json);
   if (!parsed.success) refuse(parsed.issues.map((issue) => `${v.getDotPath(issue) ?? "?"}: ${issue.message}`));
   const { is_decoder, add_cross_attention, pruned_heads, quantization_config, ...fields } = parsed.output;
 
-  const problems: string[] = [];
-  if (fields.hidden_size % fields.num_attention_heads !== 0) {
-    problems.push(
-      `num_attention_heads: expected a divisor of hidden_size ${fields.hidden_size}, found ${fields.num_attention_heads}`,
-    );
-  }
-  const labels = readLabels(fields, problems);
+  const known = fields as unknown as C;
+  const problems = schema.faults?.(known) ?? [];
+  const labels = readLabels(known, problems);
   if (fields.problem_type === "regression" && labels.length !== 1) {
     problems.push(`problem_type: regression has one output, found ${labels.length} labels`);
   }
@@ -134,17 +125,22 @@ export function parseConfig(text: string, where: string): BertConfig {
 
   const other: Record<string, unknown> = Object.create(null);
   for (const [key, value] of Object.entries(json)) {
-    if (!Object.hasOwn(FIELDS, key) && !DROPPED.has(key) && !key.startsWith("_")) other[key] = value;
+    if (!Object.hasOwn(entries, key) && !DROPPED.has(key) && !key.startsWith("_")) other[key] = value;
   }
-  return { model_type: "bert", ...fields, ...labelMaps(labels), other };
+  return { config: { ...known, model_type: schema.type, ...labelMaps(labels), other }, schema };
 
   function refuse(faults: string[]): never {
     throw new InputError("INVALID_CONFIG", `${faults.join("; ")}.`, { where });
   }
 }
 
+/** Heads that share the width. */
+export function headsFault(name: string, heads: number, widthName: string, width: number): string[] {
+  return width % heads === 0 ? [] : [`${name}: expected a divisor of ${widthName} ${width}, found ${heads}`];
+}
+
 /** The three fields that say the same, from the names in the order of their ids. */
-export function labelMaps(labels: readonly string[]): Pick<BertConfig, "num_labels" | "id2label" | "label2id"> {
+export function labelMaps(labels: readonly string[]): Pick<CommonConfig, "num_labels" | "id2label" | "label2id"> {
   // Without a prototype: a label may be called "__proto__".
   const id2label: Record<string, string> = Object.create(null);
   const label2id: Record<string, number> = Object.create(null);
@@ -157,7 +153,7 @@ export function labelMaps(labels: readonly string[]): Pick<BertConfig, "num_labe
 
 /** Label names by id. transformers takes two, LABEL_0 and LABEL_1, where the file says nothing. */
 function readLabels(
-  { num_labels, id2label, label2id }: { [K in "num_labels" | "id2label" | "label2id"]?: BertConfig[K] | null },
+  { num_labels, id2label, label2id }: { [K in "num_labels" | "id2label" | "label2id"]?: CommonConfig[K] | null },
   problems: string[],
 ): string[] {
   const fromIds = id2label ?? undefined;
@@ -193,14 +189,14 @@ function readLabels(
 }
 
 /** config.json of a classifier; equal configurations give equal text. */
-export function serializeConfig(config: BertConfig): string {
+export function serializeConfigOf<C extends CommonConfig>(config: C, schema: ConfigSchema<C>): string {
   const { other = {}, num_labels, ...fields } = config;
   const labels = Array.from({ length: num_labels }, (_, id) => config.id2label[id]);
   const { id2label, label2id } = labelMaps(labels);
   const json: JsonObject = Object.assign(Object.create(null), other, fields, {
     id2label,
     label2id,
-    architectures: ["BertForSequenceClassification"],
+    architectures: [schema.architecture],
     // transformers 5 reads dtype, 4 reads torch_dtype.
     dtype: "float32",
     torch_dtype: "float32",

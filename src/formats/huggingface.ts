@@ -1,7 +1,7 @@
 // A Hugging Face model folder, in and out: config.json, model.safetensors, the tokenizer's files. Only a fixed list of
 // basenames is opened; a name found inside a file is opened only when it is a plain shard name of this folder.
 import { InputError, LimbeckError } from "../errors.ts";
-import { type BertConfig, parseConfig, serializeConfig } from "./config.ts";
+import { type CommonConfig, type ConfigSchema, parseConfigOf, serializeConfigOf } from "./config.ts";
 import { checkBasename, type Files, quote, readText, toBytes } from "./files.ts";
 import { isObject, parseJson } from "./json.ts";
 import {
@@ -14,8 +14,20 @@ import {
 } from "./safetensors.ts";
 import { portableTokenizerFiles, TOKENIZER_FILES } from "./tokenizerFiles.ts";
 
-export interface ModelFolder {
-  config: BertConfig;
+/** How a family of models is kept in a folder. */
+export interface FolderFormat<C extends CommonConfig> extends ConfigSchema<C> {
+  /** transformers' tokenizer class. */
+  readonly tokenizer: string;
+  /** The body's tensors begin with this; a checkpoint of the body alone leaves it out. */
+  readonly prefix: string;
+  /** What the body's tensors begin with behind the prefix. */
+  readonly parts: readonly string[];
+  /** What the tensors of other tasks' heads begin with; they are left aside. */
+  readonly aside: readonly string[];
+}
+
+export interface ModelFolder<C extends CommonConfig> {
+  config: C;
   /** By canonical name: `bert.…`, `classifier.…`. */
   tensors: Map<string, Tensor>;
   /** What the folder has of TOKENIZER_FILES, as text. */
@@ -28,7 +40,12 @@ const WEIGHTS = "model.safetensors";
 const INDEX = "model.safetensors.index.json";
 const OTHER_WEIGHTS = ["pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack"];
 
-export async function readModelFolder(files: Files, options: { allowNonfinite?: boolean } = {}): Promise<ModelFolder> {
+/** `formats` by model_type. */
+export async function readModelFolder<C extends CommonConfig>(
+  files: Files,
+  formats: ReadonlyMap<string, FolderFormat<C>>,
+  options: { allowNonfinite?: boolean } = {},
+): Promise<ModelFolder<C>> {
   const { folder } = files;
   if (!(await files.exists())) {
     throw new InputError("FOLDER_NOT_FOUND", "there is no such folder; expected a Hugging Face model folder.", {
@@ -39,9 +56,9 @@ export async function readModelFolder(files: Files, options: { allowNonfinite?: 
     throw new InputError("NO_CONFIG", "expected config.json beside the weights, found none.", { where: folder });
   }
   const configText = await readText(files, "config.json");
-  const config = parseConfig(configText, `${folder}/config.json`);
+  const { config, schema } = parseConfigOf<C, FolderFormat<C>>(configText, `${folder}/config.json`, formats);
   const raw = await readWeights(files, configText);
-  const { named, notes } = canonicalNames(raw, folder);
+  const { named, notes } = canonicalNames(raw, schema, folder);
 
   const tensors = new Map<string, Tensor>();
   const converted = new Map<string, number>();
@@ -78,7 +95,8 @@ async function readWeights(files: Files, configText: string): Promise<Map<string
   for (const name of OTHER_WEIGHTS) {
     if ((await files.size(name)) === undefined) continue;
     // The class that saved the weights keeps their head; AutoModel would drop it.
-    const architecture = /"architectures"\s*:\s*\[\s*"(Bert[A-Za-z]{1,60})"/.exec(configText)?.[1] ?? "AutoModel";
+    const architecture =
+      /"architectures"\s*:\s*\[\s*"([A-Za-z]{0,20}Bert[A-Za-z]{1,60})"/.exec(configText)?.[1] ?? "AutoModel";
     const source = name === "tf_model.h5" ? ", from_tf=True" : name === "flax_model.msgpack" ? ", from_flax=True" : "";
     throw new InputError(
       "NO_SAFETENSORS",
@@ -133,19 +151,23 @@ async function readShards(files: Files): Promise<Map<string, RawTensor>> {
   return all;
 }
 
-function canonicalNames(raw: ReadonlyMap<string, RawTensor>, folder: string) {
+function canonicalNames<C extends CommonConfig>(
+  raw: ReadonlyMap<string, RawTensor>,
+  { prefix, parts, aside: others }: FolderFormat<C>,
+  folder: string,
+) {
   const named = new Map<string, RawTensor>();
   const origin = new Map<string, string>();
   const aside: string[] = [];
   for (const [name, tensor] of raw) {
     // Buffers that older versions saved: an arange and zeros.
     if (/(^|\.)embeddings\.(position_ids|token_type_ids)$/.test(name)) continue;
-    if (name.startsWith("cls.")) {
+    if (others.some((head) => name.startsWith(head))) {
       aside.push(name);
       continue;
     }
-    const canonical = name
-      .replace(/^(?=(?:embeddings|encoder|pooler)\.)/, "bert.")
+    const bare = parts.some((part) => name.startsWith(part));
+    const canonical = `${bare ? prefix : ""}${name}`
       .replace(/LayerNorm\.gamma$/, "LayerNorm.weight")
       .replace(/LayerNorm\.beta$/, "LayerNorm.bias");
     const other = origin.get(canonical);
@@ -160,8 +182,14 @@ function canonicalNames(raw: ReadonlyMap<string, RawTensor>, folder: string) {
     named.set(canonical, tensor);
   }
   const notes: string[] = [];
-  if (aside.length > 0) notes.push(`the pre-training head (cls.*, ${aside.length} tensors) was left aside.`);
+  if (aside.length > 0)
+    notes.push(`the pre-training head (${asideNames(aside)}, ${aside.length} tensors) was left aside.`);
   return { named, notes };
+}
+
+/** cls.predictions.bias, cls.seq_relationship.bias → "cls.*" */
+function asideNames(names: readonly string[]): string {
+  return [...new Set(names.map((name) => `${name.slice(0, name.indexOf("."))}.*`))].join(", ");
 }
 
 export interface MatchOptions {
@@ -223,8 +251,9 @@ export function matchTensors(
 /** Names shown of each list; the error's `cause` has them all. */
 const SHOWN = 24;
 
-export interface OutputModel {
-  config: BertConfig;
+export interface OutputModel<C extends CommonConfig> {
+  config: C;
+  format: FolderFormat<C>;
   weights: ReadonlyMap<string, Tensor>;
   /** All of TOKENIZER_FILES: what a loaded tokenizer hands on. */
   tokenizerFiles: ReadonlyMap<string, string>;
@@ -235,9 +264,9 @@ export interface OutputModel {
 }
 
 /** Writes the whole folder or nothing. The same model gives the same bytes. */
-export async function writeModelFolder(
+export async function writeModelFolder<C extends CommonConfig>(
   files: Files,
-  model: OutputModel,
+  model: OutputModel<C>,
   options: { overwrite?: boolean } = {},
 ): Promise<void> {
   for (const [name, { data }] of model.weights) {
@@ -248,8 +277,8 @@ export async function writeModelFolder(
     });
   }
   const texts = new Map([
-    ["config.json", serializeConfig(model.config)],
-    ...portableTokenizerFiles(model.tokenizerFiles, model.config.max_position_embeddings),
+    ["config.json", serializeConfigOf(model.config, model.format)],
+    ...portableTokenizerFiles(model.tokenizerFiles, model.config.max_position_embeddings, model.format.tokenizer),
     ["README.md", model.readme],
   ]);
   for (const [name, text] of model.extra ?? []) {

@@ -8,9 +8,13 @@ export const TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json", "spec
 
 /**
  * A copy for another folder. tokenizer_config.json loses names of files and of code: one that named a private file
- * would carry it along (transformers #46279). Its class becomes BertTokenizer, its length the model's unless it has one.
+ * would carry it along (transformers #46279). Its class becomes `tokenizer`, its length the model's unless it has one.
  */
-export function portableTokenizerFiles(given: ReadonlyMap<string, string>, maxLength: number): Map<string, string> {
+export function portableTokenizerFiles(
+  given: ReadonlyMap<string, string>,
+  maxLength: number,
+  tokenizer: string,
+): Map<string, string> {
   const missing = TOKENIZER_FILES.filter((name) => !given.has(name));
   if (missing.length > 0) {
     throw new LimbeckError(
@@ -28,7 +32,7 @@ export function portableTokenizerFiles(given: ReadonlyMap<string, string>, maxLe
   for (const [key, value] of Object.entries(json)) {
     if (!/(_file|^name_or_path|^auto_map|^processor_class)$/.test(key)) config[key] = value;
   }
-  config.tokenizer_class = "BertTokenizer";
+  config.tokenizer_class = tokenizer;
   // Without it transformers truncates nothing, and a long text indexes past the position embeddings.
   config.model_max_length ??= maxLength;
   return new Map(given).set(where, `${JSON.stringify(config, null, 2)}\n`);

@@ -1,46 +1,50 @@
 // BERT with a classification or regression head (Devlin et al. 2019, arXiv:1810.04805), parameter for parameter as
 // Hugging Face's BertForSequenceClassification, so that its checkpoints load and ours load there.
 
+import * as v from "valibot";
 import { Unary } from "../../assembly/opcodes.ts";
-import type { BertConfig } from "../formats/config.ts";
-import {
-  add,
-  attentionMix,
-  attentionPairs,
-  dropoutAt,
-  gather,
-  layerNorm,
-  linear,
-  softmax,
-  unary,
-} from "../ops/index.ts";
+import { type CommonConfig, headsFault, integer, oneOf, positive, probability } from "../formats/config.ts";
+import { add, dropoutAt, unary } from "../ops/index.ts";
 import type { Scope } from "../program/scope.ts";
 import type { Value } from "../program/value.ts";
+import { type Family, inherited } from "./family.ts";
 import type { BatchValues, Features } from "./features.ts";
+import { ACTIVATIONS, type Activation, attend, dense, embed, firstTokens, norm } from "./parts.ts";
 
-const ACTIVATIONS = {
-  gelu: Unary.gelu,
-  gelu_new: Unary.geluTanh,
-  gelu_pytorch_tanh: Unary.geluTanh,
-  relu: Unary.relu,
+/** transformers, models/bert/configuration_bert.py */
+export interface BertConfig extends CommonConfig {
+  model_type: "bert";
+  hidden_size: number;
+  num_hidden_layers: number;
+  num_attention_heads: number;
+  intermediate_size: number;
+  hidden_act: Activation;
+  hidden_dropout_prob: number;
+  attention_probs_dropout_prob: number;
+  /** null: hidden_dropout_prob serves. */
+  classifier_dropout: number | null;
+  type_vocab_size: number;
+  layer_norm_eps: number;
+  position_embedding_type: "absolute";
+}
+
+/** What a file, or a model of another family, does not say. */
+const DEFAULTS = {
+  hidden_act: "gelu",
+  hidden_dropout_prob: 0.1,
+  attention_probs_dropout_prob: 0.1,
+  classifier_dropout: null,
+  type_vocab_size: 2,
+  layer_norm_eps: 1e-12,
+  position_embedding_type: "absolute",
 } as const;
-
-function dense(scope: Scope, x: Value, outputs: number): Value {
-  return linear(x, scope.parameter("weight", [outputs, x.shape[1]]), scope.parameter("bias", [outputs]));
-}
-
-function norm(scope: Scope, x: Value, epsilon: number): Value {
-  const D = x.shape[1];
-  return layerNorm({ x, gamma: scope.parameter("weight", [D]), beta: scope.parameter("bias", [D]) }, { epsilon });
-}
 
 function embeddings(scope: Scope, config: BertConfig, batch: BatchValues): Value {
   const D = config.hidden_size;
-  const table = (name: string, rows: number, ids: Value, order: Value) =>
-    gather({ table: scope.parameter(`${name}.weight`, [rows, D]), ids, order }, {});
-  const words = table("word_embeddings", config.vocab_size, batch.ids, batch.order);
-  const types = table("token_type_embeddings", config.type_vocab_size, batch.segments, batch.segmentOrder);
-  const places = table("position_embeddings", config.max_position_embeddings, batch.positions, batch.positionOrder);
+  const words = embed(scope.in("word_embeddings"), config.vocab_size, D, batch.ids, batch.order);
+  const types = embed(scope.in("token_type_embeddings"), config.type_vocab_size, D, batch.segments, batch.segmentOrder);
+  const rows = config.max_position_embeddings;
+  const places = embed(scope.in("position_embeddings"), rows, D, batch.positions, batch.positionOrder);
   const sum = add(add(words, types), places);
   return dropoutAt(
     scope,
@@ -60,21 +64,12 @@ interface Layer {
 
 function layer(scope: Scope, config: BertConfig, x: Value, batch: BatchValues): Layer {
   const D = config.hidden_size;
-  const H = config.num_attention_heads;
-  const { offsets, longest: L } = batch;
   const self = scope.in("attention.self");
   const query = dense(self.in("query"), x, D);
   const key = dense(self.in("key"), x, D);
   const value = dense(self.in("value"), x, D);
-  const scores = attentionPairs({ q: query, k: key, offsets }, { H, L, scale: 1 / Math.sqrt(D / H) });
-  const attention = dropoutAt(
-    self,
-    "dropout",
-    softmax({ x: scores, offsets }, {}),
-    config.attention_probs_dropout_prob,
-  );
-  const context = attentionMix({ p: attention, v: value, offsets }, { scale: 1 });
-
+  const { num_attention_heads: H, attention_probs_dropout_prob: p } = config;
+  const { scores, context } = attend(self, { query, key, value }, batch, H, p);
   const residual = (at: Scope, inner: Value, skip: Value) => {
     const out = dropoutAt(at, "dropout", dense(at.in("dense"), inner, D), config.hidden_dropout_prob);
     return norm(at.in("LayerNorm"), add(out, skip), config.layer_norm_eps);
@@ -85,14 +80,13 @@ function layer(scope: Scope, config: BertConfig, x: Value, batch: BatchValues): 
   return { hidden, scores, query, key, value };
 }
 
-/** Traces the model on a batch. Dropout is active when the scope trains. */
-export function bert(scope: Scope, config: BertConfig, batch: BatchValues): Features {
+function trace(scope: Scope, config: BertConfig, batch: BatchValues): Features {
   const body = scope.in("bert");
   const embedding = embeddings(body.in("embeddings"), config, batch);
   const layers: Layer[] = [];
   for (let i = 0; i < config.num_hidden_layers; i++)
     layers.push(layer(body.in(`encoder.layer.${i}`), config, layers[i - 1]?.hidden ?? embedding, batch));
-  const cls = layers.map(({ hidden }) => gather({ table: hidden, ids: batch.first }, {}));
+  const cls = firstTokens(layers, batch);
   const pooled = unary(
     { x: dense(body.in("pooler.dense"), cls[cls.length - 1], config.hidden_size) },
     { kind: Unary.tanh },
@@ -111,3 +105,43 @@ export function bert(scope: Scope, config: BertConfig, batch: BatchValues): Feat
     logits,
   };
 }
+
+export const bert: Family<BertConfig> = {
+  type: "bert",
+  architecture: "BertForSequenceClassification",
+  tokenizer: "BertTokenizer",
+  fields: {
+    hidden_size: integer(1),
+    num_hidden_layers: integer(1),
+    num_attention_heads: integer(1),
+    intermediate_size: integer(1),
+    hidden_act: v.optional(oneOf(Object.keys(ACTIVATIONS) as Activation[]), DEFAULTS.hidden_act),
+    hidden_dropout_prob: v.optional(probability, DEFAULTS.hidden_dropout_prob),
+    attention_probs_dropout_prob: v.optional(probability, DEFAULTS.attention_probs_dropout_prob),
+    classifier_dropout: v.nullish(probability, DEFAULTS.classifier_dropout),
+    type_vocab_size: integer(1),
+    layer_norm_eps: v.optional(positive, DEFAULTS.layer_norm_eps),
+    position_embedding_type: v.nullish(oneOf(["absolute"] as const), DEFAULTS.position_embedding_type),
+  },
+  faults: ({ num_attention_heads, hidden_size }) =>
+    headsFault("num_attention_heads", num_attention_heads, "hidden_size", hidden_size),
+  prefix: "bert.",
+  parts: ["embeddings.", "encoder.", "pooler."],
+  aside: ["cls."],
+  head: ["classifier.", "bert.pooler."],
+  layers: "bert.encoder.layer.",
+  trace,
+  size: ({ num_hidden_layers, hidden_size, num_attention_heads, intermediate_size }) => ({
+    layers: num_hidden_layers,
+    width: hidden_size,
+    heads: num_attention_heads,
+    inner: intermediate_size,
+  }),
+  sized: ({ layers, width, heads, inner }, like) => ({
+    ...inherited<BertConfig>(like, "bert", DEFAULTS),
+    num_hidden_layers: layers,
+    hidden_size: width,
+    num_attention_heads: heads,
+    intermediate_size: inner,
+  }),
+};

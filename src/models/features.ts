@@ -1,5 +1,6 @@
 // What a model shows to a recipe, and what a batch gives to a model.
 
+import { InputError } from "../errors.ts";
 import type { Trace } from "../program/program.ts";
 import type { Value } from "../program/value.ts";
 
@@ -24,6 +25,23 @@ export interface Features {
 }
 
 export type FeatureName = keyof Features;
+
+export const FEATURES = [
+  ...(["embedding", "hidden", "cls", "scores", "queries", "keys", "values", "pooled", "logits"] as const),
+] satisfies readonly FeatureName[];
+
+/** What a model has of the features; reading another one is an error that names the model. */
+export function shown(has: Partial<Features>, model: string): Features {
+  const features = Object.defineProperties({}, Object.getOwnPropertyDescriptors(has));
+  for (const name of FEATURES)
+    if (!(name in features))
+      Object.defineProperty(features, name, {
+        get: () => {
+          throw new InputError("NO_FEATURE", `${model} has no ${name}, which the recipe reads; use another recipe.`);
+        },
+      });
+  return features as Features;
+}
 
 export interface BatchShape {
   /** B: sequences, the empty ones that fill a short batch included. */

@@ -1,7 +1,7 @@
 // Element-wise functions of one argument, y = f(x) and dx = dy·f′(x): one op, a table of (formula, derivative).
 //   gelu       x·Φ(x), Φ(x) = (1 + erf(x/√2))/2                        (Hendrycks & Gimpel 2016, arXiv:1606.08415)
 //   geluTanh   x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2                the same paper's approximation, "gelu_new" of Hugging Face
-//   relu, tanh
+//   relu, tanh, abs (slope 0 at 0)
 
 import { Unary } from "../../assembly/opcodes.ts";
 import { elements } from "../program/dispatch.ts";
@@ -37,6 +37,7 @@ const table: Record<Unary, { f: (x: number) => number; derivative: (x: number) =
     },
   },
   [Unary.relu]: { f: (x) => Math.max(x, 0), derivative: (x) => (x > 0 ? 1 : 0) },
+  [Unary.abs]: { f: Math.abs, derivative: Math.sign },
   [Unary.tanh]: { f: Math.tanh, derivative: (x) => 1 - Math.tanh(x) ** 2 },
 };
 

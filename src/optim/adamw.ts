@@ -18,9 +18,9 @@ export const ADAMW: AdamWOptions = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, we
 export const HYPER = { name: "optimizer/hyper", shape: [8], dtype: "f32" } as const;
 export const GRADIENT_NORM = { name: "metrics/gradientNorm", shape: [1], dtype: "f32" } as const;
 
-/** BERT's rule: biases and layer norms are not decayed. */
-function decays(name: string): boolean {
-  return !name.endsWith(".bias") && !name.includes("LayerNorm");
+/** BERT's rule: biases and the weights of norms, the vectors among the parameters, are not decayed. */
+function decays(shape: readonly number[]): boolean {
+  return shape.length > 1;
 }
 
 /** Where the gradient and the moments of a parameter live. */
@@ -38,7 +38,7 @@ export function adamwUpdate(trace: Trace, parameters: ReadonlyMap<string, readon
   for (const [name, shape] of parameters) {
     const state = (at: string) => trace.state(at, shape);
     const { gradient, m, v } = companions(name);
-    adamw({ w: state(name), g: state(gradient), m: state(m), v: state(v), hyper, norm }, { decay: decays(name) });
+    adamw({ w: state(name), g: state(gradient), m: state(m), v: state(v), hyper, norm }, { decay: decays(shape) });
   }
 }
 

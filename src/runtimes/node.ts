@@ -53,9 +53,11 @@ export const node: Runtime = {
     const own = (globalThis as { navigator?: { gpu?: GPU } }).navigator?.gpu;
     if (own) return own;
     const webgpu = await import("webgpu").catch((cause) => {
-      throw new InputError("NO_WEBGPU", "Node has WebGPU through the package webgpu only; run `npm install webgpu`.", {
-        cause,
-      });
+      const why =
+        cause.code === "ERR_MODULE_NOT_FOUND"
+          ? "Node has WebGPU through the package webgpu only: run `npm install webgpu`"
+          : `the package webgpu does not load: ${cause.message}`;
+      throw new InputError("NO_WEBGPU", why, { cause });
     });
     // Kept by nobody else: Node does not exit while this object is reachable.
     return webgpu.create([]);

@@ -19,9 +19,10 @@ export interface Runtime {
   compile(target: "threads" | "single"): Promise<WebAssembly.Module>;
   /**
    * Starts a thread that serves the memory (`serveThread`) until its pool is disposed; settled when it serves, rejected with the reason
-   * when it cannot. A serving thread does not keep the process alive; one that ends too early is reported by `fail`.
+   * when it cannot. A serving thread does not keep the process alive; one that ends too early is reported by `fail`. Absent: this host
+   * runs one thread.
    */
-  startThread(start: ThreadStart): Promise<void>;
+  startThread?(start: ThreadStart): Promise<void>;
   /** WebGPU, where this host has it; undefined where it never does. Throws what to install where it could. */
   gpu?(): Promise<GPU | undefined>;
   /** A folder by its path; whether it exists is asked later. */

@@ -5,6 +5,7 @@ import type { DatasetOptions } from "../data/dataset.ts";
 import { exp } from "../math.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { encode, measureLatency, predictAll, score, truncationNote } from "./evaluate.ts";
+import { predictionPrograms } from "./largest.ts";
 import type { Metrics } from "./metrics.ts";
 import { argmax } from "./metrics.ts";
 import { labelsOf, loadModel, type Model } from "./model.ts";
@@ -54,8 +55,9 @@ export class Classifier {
         ? source
         : await loadModel(openFolder(runtime, source), { allowNonfinite: options.allowNonfinite });
     const maxLength = maxLengthFor([model.config], options.maxLength ?? 0);
-    const instead = () => openDevice(runtime, { ...options, device: "wasm" });
-    const device = new LastingDevice(await openDevice(runtime, options), instead);
+    const programs = () => predictionPrograms({ owner: "model", config: model.config }, maxLength);
+    const instead = () => openDevice(runtime, { ...options, device: "wasm" }, programs);
+    const device = new LastingDevice(await openDevice(runtime, options, programs), instead);
     await device.place("model", model.weights);
     return new Classifier(model, device, maxLength, runtime);
   }

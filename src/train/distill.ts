@@ -1,20 +1,20 @@
 // Distillation: teachers and text become a small student.
 
 import { InputError } from "../errors.ts";
-import { parseConfig } from "../formats/config.ts";
+import { parseConfig } from "../models/index.ts";
 import { recipeNamed } from "../recipes/index.ts";
 import type { Hyper, Recipe } from "../recipes/recipe.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { freshWeights, labelsOf, loadModel, type Model, requireLabels, withLabels } from "./model.ts";
 import { checkNumbers, TRAINING } from "./options.ts";
 import { baseName, type FolderSource, openFolder } from "./session.ts";
-import { freshBert, layersOf, parseStudent, pruneLayers } from "./student.ts";
+import { freshStudent, layersOf, parseStudent, pruneLayers } from "./student.ts";
 import { type CommonOptions, checkOutput, readData, type Setup, type TrainingRun, train } from "./train.ts";
 
 export interface DistillOptions extends CommonOptions, Partial<Hyper> {
   /** One teacher, or several for an ensemble: folders, or models in memory. */
   readonly teacher: FolderSource | Model | readonly (FolderSource | Model)[];
-  /** `layers:K`, `layers:0,2,4`, `bert:LxD[xHxF]`, a folder, a config.json, or a model in memory. */
+  /** `layers:K`, `layers:0,2,4`, `bert:LxD[xHxF]`, `distilbert:…` likewise, a folder, a config.json, or a model in memory. */
   readonly student: FolderSource | Model;
   /** Where `layers:…` takes its layers from instead of the teacher: the un-tuned base, as PKD did. */
   readonly initFrom?: FolderSource | Model;
@@ -135,8 +135,8 @@ async function makeStudent(runtime: Runtime, options: DistillOptions, teacher: M
     const name = `${options.student} of ${baseName(source.name)}`;
     return { ...source, ...pruneLayers(source, layersOf(spec)), name, notes };
   }
-  if (spec.kind === "bert")
-    return { ...teacher, ...freshBert(spec, teacher.config, seed), name: options.student, notes: [] };
+  if (spec.kind === "fresh")
+    return { ...teacher, ...freshStudent(spec, teacher.config, seed), name: options.student, notes: [] };
   if (spec.path.endsWith(".json")) {
     const text = new TextDecoder().decode(await runtime.readFile(spec.path));
     const config = withLabels(parseConfig(text, spec.path), labels);

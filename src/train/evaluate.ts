@@ -7,7 +7,8 @@ import { breather } from "./breather.ts";
 import { classes, classificationMetrics, crossEntropyOf, type Metrics, pearson, regressionMetrics } from "./metrics.ts";
 import type { Predictor } from "./trainer.ts";
 
-const BATCH = 32;
+/** Sequences that are evaluated together. */
+export const BATCH = 32;
 
 /** Whatever gives logits of a model. */
 type Source = Pick<Predictor, "placed" | "logits">;

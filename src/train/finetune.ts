@@ -1,4 +1,4 @@
-// Fine-tuning: a Hugging Face BERT folder and labelled text become a classifier (or a regressor).
+// Fine-tuning: a Hugging Face folder and labelled text become a classifier (or a regressor).
 
 import { InputError } from "../errors.ts";
 import { hard } from "../recipes/hard.ts";

@@ -2,9 +2,10 @@
 
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { InputError } from "../errors.ts";
-import { type BertConfig, labelMaps } from "../formats/config.ts";
+import { type CommonConfig, labelMaps } from "../formats/config.ts";
 import type { Files } from "../formats/files.ts";
 import { matchTensors, readModelFolder } from "../formats/huggingface.ts";
+import { families, familyOf, type ModelConfig } from "../models/index.ts";
 import { Random } from "../random.ts";
 import { parametersOf } from "./programs.ts";
 
@@ -18,7 +19,7 @@ export type Weights = Map<string, Tensor>;
 export interface Model {
   /** What messages call it: the folder, or how it was made. */
   readonly name: string;
-  readonly config: BertConfig;
+  readonly config: ModelConfig;
   readonly weights: Weights;
   readonly tokenizer: Tokenizer;
   /** Conversions and fresh parts that the user should hear of. */
@@ -28,12 +29,12 @@ export interface Model {
 /** Labels of a task: names in the order of their ids; null for regression. */
 export type Labels = readonly string[] | null;
 
-export function labelsOf(config: BertConfig): Labels {
+export function labelsOf(config: CommonConfig): Labels {
   if (config.problem_type === "regression" || config.num_labels === 1) return null;
   return Array.from({ length: config.num_labels }, (_, id) => config.id2label[id]);
 }
 
-export function withLabels(config: BertConfig, labels: Labels): BertConfig {
+export function withLabels<C extends CommonConfig>(config: C, labels: Labels): C {
   return {
     ...config,
     ...labelMaps(labels ?? ["LABEL_0"]),
@@ -55,22 +56,25 @@ export function requireLabels(model: Model, labels: Labels, whose: string): Mode
   );
 }
 
-export function parameterCount(config: BertConfig): number {
+export function parameterCount(config: ModelConfig): number {
   return [...parametersOf(config).values()].reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0);
 }
 
-/** One fresh parameter as Hugging Face makes it: N(0, initializer_range); layer norms are the identity, biases zero. */
-function fresh(path: string, shape: readonly number[], config: BertConfig, seed: number): Tensor {
+/** One fresh parameter as Hugging Face makes it: N(0, initializer_range); norms are the identity, biases zero. */
+function fresh(path: string, shape: readonly number[], config: ModelConfig, seed: number): Tensor {
+  const own = familyOf(config).fresh?.(path, shape, config);
+  if (own) return { shape: [...shape], data: own };
   const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
-  if (path.endsWith("LayerNorm.weight")) data.fill(1);
-  else if (!path.endsWith(".bias")) {
+  // The only vectors beside biases are weights of norms.
+  if (shape.length === 1) data.fill(path.endsWith(".bias") ? 0 : 1);
+  else {
     const random = new Random(seed, `init/${path}`);
     for (let i = 0; i < data.length; i++) data[i] = random.normal() * config.initializer_range;
   }
   return { shape: [...shape], data };
 }
 
-export function freshWeights(config: BertConfig, seed: number, only: (path: string) => boolean = () => true): Weights {
+export function freshWeights(config: ModelConfig, seed: number, only: (path: string) => boolean = () => true): Weights {
   return new Map(
     [...parametersOf(config)]
       .filter(([path]) => only(path))
@@ -85,26 +89,28 @@ export interface LoadOptions {
   allowNonfinite?: boolean;
 }
 
-/** Loads a Hugging Face BERT folder. Without `labels` the classifier must be in the file. */
+/** Loads a Hugging Face folder. Without `labels` the classifier must be in the file. */
 export async function loadModel(files: Files, options: LoadOptions = {}): Promise<Model> {
-  const folder = await readModelFolder(files, { allowNonfinite: options.allowNonfinite });
+  const folder = await readModelFolder(files, families, { allowNonfinite: options.allowNonfinite });
   const tokenizer = loadTokenizer(folder.tokenizerFiles);
+  const [classifier, ...beside] = familyOf(folder.config).head;
   const headFits =
-    folder.tensors.has("classifier.weight") &&
+    folder.tensors.has(`${classifier}weight`) &&
     (options.labels === undefined || sameLabels(options.labels, labelsOf(folder.config)));
   const config = options.labels === undefined ? folder.config : withLabels(folder.config, options.labels);
   if (!headFits && options.labels === undefined)
     throw new InputError(
       "NO_CLASSIFIER",
-      "this model has no classifier yet: expected classifier.weight and classifier.bias; fine-tune it first (limbeck finetune).",
+      `this model has no classifier yet: expected ${classifier}weight and ${classifier}bias; fine-tune it first (limbeck finetune).`,
       { where: files.folder },
     );
   checkVocabulary(config, tokenizer, files.folder);
   const expected = [...parametersOf(config)].map(([name, shape]) => ({ name, shape: [...shape] }));
-  const canBeFresh = (name: string) => name.startsWith("classifier.") || (!headFits && name.startsWith("bert.pooler."));
+  const canBeFresh = (name: string) =>
+    name.startsWith(classifier) || (!headFits && beside.some((prefix) => name.startsWith(prefix)));
   const { weights, fresh: missing } = matchTensors(expected, folder.tensors, {
     fresh: canBeFresh,
-    ignore: (name) => !headFits && name.startsWith("classifier."),
+    ignore: (name) => !headFits && name.startsWith(classifier),
     where: files.folder,
   });
   const made = freshWeights(config, options.seed ?? 0, (path) => missing.includes(path));
@@ -113,7 +119,7 @@ export async function loadModel(files: Files, options: LoadOptions = {}): Promis
   return { name: files.folder, config, weights: new Map([...weights, ...made]), tokenizer, notes };
 }
 
-function checkVocabulary(config: BertConfig, tokenizer: Tokenizer, where: string): void {
+function checkVocabulary(config: CommonConfig, tokenizer: Tokenizer, where: string): void {
   if (tokenizer.vocabularySize > config.vocab_size)
     throw new InputError(
       "VOCABULARY_SIZE",

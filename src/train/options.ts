@@ -39,7 +39,11 @@ export const TRAINING: TrainingOptions = {
 };
 
 export interface DeviceOptions {
-  device: "auto" | "wasm" | "webgpu" | "reference";
+  /**
+   * Which executor runs. "auto": a GPU if the host has one that computes rightly, else WASM. A GPU or a GPUDevice of your own where the host
+   * brings no WebGPU (Bun), or to share one; a given device keeps its limits and is not destroyed.
+   */
+  device: "auto" | "wasm" | "webgpu" | "reference" | GPU | GPUDevice;
   numerics: "strict" | "fast";
   /** 0: as many as the host has cores, at most 8. */
   threads: number;

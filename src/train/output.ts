@@ -4,6 +4,7 @@ import type { Dataset } from "../data/dataset.ts";
 import type { Files } from "../formats/files.ts";
 import { writeModelFolder } from "../formats/huggingface.ts";
 import { serializeSafetensors } from "../formats/safetensors.ts";
+import { familyOf } from "../models/index.ts";
 import { sha256 } from "../sha256.ts";
 import { VERSION } from "../version.ts";
 import type { Metrics } from "./metrics.ts";
@@ -77,7 +78,7 @@ function modelCard(model: Model, record: RunRecord): string {
 library_name: transformers
 pipeline_tag: text-classification
 tags:
-- bert
+- ${model.config.model_type}
 - limbeck
 ${record.command === "distill" ? "- distillation\n" : ""}---
 
@@ -123,6 +124,7 @@ export async function saveRun(files: Files, model: Model, record: RunRecord, ove
     files,
     {
       config: model.config,
+      format: familyOf(model.config),
       weights: model.weights,
       tokenizerFiles: model.tokenizer.files,
       readme: modelCard(model, record),

@@ -1,7 +1,7 @@
 // What a run would take, without training: parameters, operations, memory, steps, and the time from a few measured steps.
-//   FLOPs of a forward pass   2·W per token (W: weights of the products in the layers; embeddings are looked up)
-//                             + 4·L·D·n for a sequence of n tokens attending to n, per token (scores and mix)
-//                             + 2·(D² + D·C) per sequence (pooler and classifier)
+//   FLOPs of a forward pass   those of the products in its program, 2 for each multiply-add: of a BERT 2·W per token (W: weights of the
+//                             products in the layers; embeddings are looked up) + 4·L·D·n for a sequence of n tokens attending to n,
+//                             per token (scores and mix) + 2·(D² + D·C) per sequence (pooler and classifier)
 //   FLOPs of training         3 × forward of the student (forward, gradients of inputs, gradients of weights) + forward of each teacher
 //   memory                    weights, gradients and both moments of the student, weights of the teachers, inputs, and
 //                             the slots of temporaries (program/plan.ts) for the largest batch of the run
@@ -9,18 +9,20 @@
 
 import type { Batch } from "../data/batch.ts";
 import { InputError } from "../errors.ts";
-import type { BertConfig } from "../formats/config.ts";
 import type { BatchShape } from "../models/features.ts";
+import type { ModelConfig } from "../models/index.ts";
 import { ADAMW } from "../optim/adamw.ts";
 import { plan as planSlots } from "../program/plan.ts";
+import type { Instruction } from "../program/program.ts";
 import { sizeOf, type Value } from "../program/value.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { type DistillOptions, distillSetup } from "./distill.ts";
 import { type EncodedSet, encode, truncationNote } from "./evaluate.ts";
 import { type FinetuneOptions, finetuneSetup } from "./finetune.ts";
+import { trainingPrograms } from "./largest.ts";
 import { parameterCount } from "./model.ts";
 import type { TrainingOptions } from "./options.ts";
-import { type StepStructure, stepPrograms, updateProgram } from "./programs.ts";
+import { forwardProgram, type StepStructure, stepPrograms, updateProgram } from "./programs.ts";
 import { makeMicroBatches, microBatches, plannedSteps } from "./run.ts";
 import { openDevice } from "./session.ts";
 import { checkOutput, maxLengthOf, type Setup, structureOf, trainingOptions } from "./train.ts";
@@ -109,7 +111,8 @@ export async function plan(runtime: Runtime, options: PlanOptions): Promise<RunP
     .map((shape) => ({ shape, memory: memoryOf(structure, shape) }))
     .reduce((a, b) => (a.memory.total >= b.memory.total ? a : b));
 
-  const device = await openDevice(runtime, options);
+  const programs = () => trainingPrograms(structure, training.batchSize, set.rows);
+  const device = await openDevice(runtime, options, programs);
   try {
     const all = [...setup.teachers, setup.student];
     all.forEach(({ weights }, i) => {
@@ -140,11 +143,21 @@ export async function plan(runtime: Runtime, options: PlanOptions): Promise<RunP
   }
 }
 
+/** Multiply-adds of the ops that are products. */
+const PRODUCTS: Readonly<Record<string, (instruction: Instruction) => number>> = {
+  matmul: ({ output, dims, attributes }) => sizeOf(output as Value) * (attributes.transposeA ? dims.P : dims.Q),
+  attentionPairs: ({ dims: { N, L, D } }) => N * L * D,
+  attentionMix: ({ dims: { N, L, D } }) => N * L * D,
+};
+
 /** Of all sequences together. */
-function forwardFlops(config: BertConfig, lengths: readonly number[]): number {
-  const { hidden_size: D, intermediate_size: F, num_hidden_layers: L, num_labels: C } = config;
-  const perToken = 2 * L * (4 * D * D + 2 * D * F);
-  return sum(lengths.map((n) => perToken * n + 4 * L * D * n * n + 2 * (D * D + D * C)));
+function forwardFlops(config: ModelConfig, lengths: readonly number[]): number {
+  const flops = new Map<number, number>();
+  for (const n of new Set(lengths)) {
+    const { instructions } = forwardProgram({ owner: "any", config }, { sequences: 1, rows: n, longest: n });
+    flops.set(n, sum(instructions.map((instruction) => 2 * (PRODUCTS[instruction.op.name]?.(instruction) ?? 0))));
+  }
+  return sum(lengths.map((n) => flops.get(n) as number));
 }
 
 interface Tally {

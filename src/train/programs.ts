@@ -4,9 +4,8 @@
 //   update    gradients → weights; zeroes the gradients
 //   forward   batch → logits, without dropout
 
-import type { BertConfig } from "../formats/config.ts";
-import { bert } from "../models/bert.ts";
-import { type BatchShape, type BatchValues, batchValues, type Features } from "../models/features.ts";
+import { type BatchShape, type BatchValues, batchValues, type Features, shown } from "../models/features.ts";
+import { type ModelConfig, traceModel } from "../models/index.ts";
 import { add, gradient, keep, mul } from "../ops/index.ts";
 import { adamwUpdate, companions } from "../optim/adamw.ts";
 import { type Program, Trace } from "../program/program.ts";
@@ -17,7 +16,7 @@ import type { Recipe } from "../recipes/recipe.ts";
 /** A model in an executor: whose parameters (the prefix of their state names) and what it looks like. */
 export interface Placed {
   readonly owner: string;
-  readonly config: BertConfig;
+  readonly config: ModelConfig;
 }
 
 /** Everything about a training step that is structure; what varies from step to step is an input. */
@@ -39,16 +38,16 @@ export const logitsOf = (owner: string, rows: number, classes: number) =>
   ({ name: `${owner}/out/logits`, shape: [rows, classes], dtype: "f32" }) as const;
 
 /** Name → shape of every parameter of a model, by checkpoint path. */
-export function parametersOf(config: BertConfig): Map<string, readonly number[]> {
+export function parametersOf(config: ModelConfig): Map<string, readonly number[]> {
   const trace = new Trace();
   const scope = new Scope(trace, "any", false);
-  bert(scope, config, batchValues(trace, { sequences: 1, rows: 1, longest: 1 }));
+  traceModel(scope, config, batchValues(trace, { sequences: 1, rows: 1, longest: 1 }));
   return new Map([...scope.parameters].map(([path, value]) => [path, value.shape]));
 }
 
 export function forwardProgram({ owner, config }: Placed, shape: BatchShape): Program {
   const trace = new Trace();
-  const { logits } = bert(new Scope(trace, owner, false), config, batchValues(trace, shape));
+  const { logits } = traceModel(new Scope(trace, owner, false), config, batchValues(trace, shape));
   keep(logits, logitsOf(owner, shape.sequences, config.num_labels).name);
   return trace.finish(`forward ${owner}`);
 }
@@ -67,7 +66,8 @@ class TeacherFeatures {
     into: Trace,
     shape: BatchShape,
   ) {
-    const own = bert(new Scope(this.#trace, placed.owner, false), placed.config, batchValues(this.#trace, shape));
+    const scope = new Scope(this.#trace, placed.owner, false);
+    const own = traceModel(scope, placed.config, batchValues(this.#trace, shape));
     const facade: Record<string, unknown> = {};
     const offer = (holder: object, key: string | number, path: string, value: Value) =>
       Object.defineProperty(holder, key, {
@@ -87,7 +87,7 @@ class TeacherFeatures {
       for (const [i, value] of feature.entries()) offer(list, i, `${name}.${i}`, value);
       facade[name] = list;
     }
-    this.features = facade as unknown as Features;
+    this.features = shown(facade, `a teacher of type ${placed.config.model_type}`);
   }
 
   program(): Program {
@@ -110,7 +110,7 @@ export function stepPrograms(structure: StepStructure, shape: BatchShape): StepP
   const teachers = structure.teachers.map((teacher) => new TeacherFeatures(teacher, trace, shape));
   const terms = recipe.terms({
     teachers: teachers.map(({ features }) => features),
-    student: bert(scope, student.config, batch),
+    student: shown(traceModel(scope, student.config, batch), `a student of type ${student.config.model_type}`),
     batch,
     regression: structure.regression,
     temperature: trace.input(TEMPERATURE.name, TEMPERATURE.shape),

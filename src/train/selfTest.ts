@@ -2,6 +2,7 @@
 
 import { Unary } from "../../assembly/opcodes.ts";
 import { LimbeckError } from "../errors.ts";
+import { USE_WASM } from "../executors/adapter.ts";
 import type { Executor, Numbers, Persistent } from "../executors/executor.ts";
 import { ReferenceExecutor } from "../executors/reference.ts";
 import {
@@ -11,6 +12,7 @@ import {
   attentionMix,
   attentionPairs,
   bertAdam,
+  concat,
   crossEntropy,
   div,
   dropout,
@@ -22,6 +24,7 @@ import {
   lamb,
   layerNorm,
   linear,
+  lstm,
   mse,
   NONE,
   noNorm,
@@ -67,6 +70,15 @@ const cases: Readonly<Record<string, (state: State, given: Given) => Value>> = {
     const offsets = f("offsets", [5], [0, 5, 5, 22, 29], "u32");
     const scores = attentionPairs({ q: s("q", 32, 40), k: s("k", 32, 40), offsets }, { H: 2, L: 32, scale: 0.25 });
     return attentionMix({ p: softmax({ x: scores, offsets }, {}), v: s("v", 32, 40), offsets }, { scale: 1 });
+  },
+  lstm: (s, f) => {
+    const offsets = f("offsets", [4], [0, 5, 5, 11], "u32");
+    const [x, weight] = [s("x", 12, 40), s("weight", 40, 10)];
+    return add(lstm({ x, weight, offsets }, { reverse: false }), lstm({ x, weight, offsets }, { reverse: true }));
+  },
+  sides: (s) => {
+    const [a, b] = [s("a", 4, 9), s("b", 4, 9)];
+    return concat({ a, b: unary({ x: b }, { kind: Unary.abs }) }, {});
   },
   crossEntropy: (s, f) => {
     const labels = f("labels", [3], [4, NONE, 19], "u32");
@@ -160,8 +172,7 @@ export async function requireRight(executor: Executor, adapter: string): Promise
   if (wrong.length > 0)
     throw new LimbeckError(
       "GPU_WRONG",
-      `${wrong.map(([name, error]) => `${name} is off by ${error.toPrecision(2)}`).join(", ")} (at most ${BOUND} is rounding). This GPU or its driver computes wrongly; use --device wasm.`,
-      { where: adapter },
+      `${adapter} computes wrongly: ${wrong.map(([name, error]) => `${name} is off by ${error.toPrecision(2)}`).join(", ")} (at most ${BOUND} is rounding)${USE_WASM}`,
     );
   return `${errors.size} kernels agree with the reference to ${Math.max(...errors.values()).toPrecision(1)}`;
 }

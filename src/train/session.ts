@@ -1,16 +1,19 @@
 // What every command needs around a model: where files come from, which executor runs, and what the user is told about it.
 
 import { type Dataset, type DatasetOptions, readDataset } from "../data/dataset.ts";
-import { InputError } from "../errors.ts";
-import { findAdapter } from "../executors/adapter.ts";
+import { InputError, LimbeckError } from "../errors.ts";
+import { type Adapter, findAdapter, USE_WASM } from "../executors/adapter.ts";
 import type { Executor } from "../executors/executor.ts";
+import { limitsFor } from "../executors/needs.ts";
 import { ReferenceExecutor } from "../executors/reference.ts";
 import { WasmExecutor } from "../executors/wasm.ts";
 import { WebgpuExecutor } from "../executors/webgpu.ts";
-import type { BertConfig } from "../formats/config.ts";
+import type { CommonConfig } from "../formats/config.ts";
 import type { Files } from "../formats/files.ts";
+import type { Program } from "../program/program.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { DEVICE, type DeviceOptions } from "./options.ts";
+import { requireFaster } from "./probe.ts";
 import { requireRight } from "./selfTest.ts";
 
 /** A folder: its path where the runtime has paths, or its files. */
@@ -25,12 +28,20 @@ export interface Device {
   readonly threads: number;
   /** One sentence: what runs, and why. */
   readonly choice: string;
-  /** After its device was lost: another one of the same GPU, tested as the first. Absent where nothing can be opened again. */
+  /** After its device was lost: another one of the same GPU, tested as the first. Absent where nothing can be lost. */
   readonly again?: () => Promise<Device>;
 }
 
-export async function openDevice(runtime: Runtime, options: Partial<DeviceOptions>): Promise<Device> {
-  const { device, numerics, threads } = { ...DEVICE, ...options };
+/** What will run, as far as that is known: a GPU is asked for larger limits than WebGPU's own only if these programs need them. */
+type Programs = () => Iterable<Program>;
+
+export async function openDevice(
+  runtime: Runtime,
+  options: Partial<DeviceOptions>,
+  programs: Programs = () => [],
+): Promise<Device> {
+  const device = options.device ?? DEVICE.device;
+  const numerics = options.numerics ?? DEVICE.numerics;
   if (numerics !== "strict")
     throw new InputError(
       "NUMERICS",
@@ -39,35 +50,87 @@ export async function openDevice(runtime: Runtime, options: Partial<DeviceOption
         where: "--numerics",
       },
     );
-  if (device === "reference")
-    return {
-      executor: new ReferenceExecutor(),
-      threads: 1,
-      choice: "reference: plain TypeScript in f64, for checking",
-    };
-  if (device === "webgpu") return openGpu(runtime);
-  if (device !== "wasm" && device !== "auto")
-    throw new InputError("DEVICE", `there is no device "${device}"; known: auto, wasm, webgpu, reference.`, {
-      where: "--device",
-    });
-  const wanted = threads > 0 ? threads : Math.min(MOST_THREADS, runtime.cores());
-  const executor = await WasmExecutor.create(runtime, { threads: wanted });
-  const why = executor.note ?? `${executor.threads} thread${executor.threads === 1 ? "" : "s"}`;
-  const reason = device === "auto" ? "; WebGPU runs when it is asked for by name" : "";
-  return { executor, threads: executor.threads, choice: `wasm: SIMD, strict numerics, ${why}${reason}` };
+  if (typeof device === "object") return openGpu(() => findAdapter(device), programs);
+  switch (device) {
+    case "reference":
+      return {
+        ...{ executor: new ReferenceExecutor(), threads: 1 },
+        choice: "reference: plain TypeScript in f64, for checking",
+      };
+    case "wasm":
+      return openWasm(runtime, options);
+    case "webgpu":
+      return openGpu(() => hostAdapter(runtime), programs);
+    case "auto":
+      return openBest(runtime, options, programs);
+    default:
+      throw new InputError("DEVICE", `there is no device "${device}"; known: auto, wasm, webgpu, reference.`, {
+        where: "--device",
+      });
+  }
 }
 
-async function openGpu(runtime: Runtime): Promise<Device> {
+async function openWasm(runtime: Runtime, options: Partial<DeviceOptions>): Promise<Device> {
+  const threads = options.threads || Math.min(MOST_THREADS, runtime.cores());
+  const executor = await WasmExecutor.create(runtime, { threads });
+  const why = executor.note ?? `${executor.threads} thread${executor.threads === 1 ? "" : "s"}`;
+  return { executor, threads: executor.threads, choice: `wasm: SIMD, strict numerics, ${why}` };
+}
+
+async function hostAdapter(runtime: Runtime): Promise<Adapter> {
   const gpu = await runtime.gpu?.();
-  if (!gpu) throw new InputError("NO_WEBGPU", `${runtime.name} has no WebGPU; use wasm.`, { where: "--device webgpu" });
-  const executor = await WebgpuExecutor.create(await findAdapter(gpu));
+  if (!gpu) throw new InputError("NO_WEBGPU", `${runtime.name} has no WebGPU${USE_WASM}`);
+  return findAdapter(gpu);
+}
+
+/** A GPU that computes rightly. `check` may refuse it for more, or return what speaks for it. */
+async function openGpu(
+  find: () => Promise<Adapter>,
+  programs: Programs,
+  check?: (adapter: Adapter, executor: Executor) => Promise<string | undefined>,
+): Promise<Device> {
+  const adapter = await find();
+  const executor = await WebgpuExecutor.create(adapter, limitsFor(programs()));
   try {
-    const verdict = await requireRight(executor, executor.adapter);
-    const choice = `webgpu: ${executor.adapter}, ${verdict}`;
-    return { executor, threads: 1, choice, again: () => openGpu(runtime) };
+    const right = await requireRight(executor, adapter.name);
+    const said = [adapter.name, await check?.(adapter, executor), right].filter((phrase) => phrase !== undefined);
+    return {
+      ...{ executor, threads: 1, choice: `webgpu: ${said.join(", ")}` },
+      again: () => openGpu(adapter.borrowed ? gone : find, programs, check),
+    };
   } catch (error) {
     executor.dispose();
     throw error;
+  }
+}
+
+async function gone(): Promise<never> {
+  throw new LimbeckError("GPU_LOST", "the given device was lost, and only who gave it can make another");
+}
+
+/** The host's GPU if it is one and computes rightly; otherwise WASM, and why. */
+async function openBest(runtime: Runtime, options: Partial<DeviceOptions>, programs: Programs): Promise<Device> {
+  const find = async () => {
+    const adapter = await hostAdapter(runtime);
+    if (adapter.kind !== "software") return adapter;
+    const advice = "runs only when it is asked for by name, --device webgpu";
+    throw new LimbeckError("GPU_SOFTWARE", `${adapter.name} computes on the CPU and ${advice}`);
+  };
+  const check = async ({ kind, name }: Adapter, executor: Executor) => {
+    if (kind !== "unknown") return undefined;
+    const wasm = await openWasm(runtime, options);
+    try {
+      return await requireFaster(executor, wasm.executor, name);
+    } finally {
+      wasm.executor.dispose();
+    }
+  };
+  try {
+    return await openGpu(find, programs, check);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const wasm = await openWasm(runtime, options);
+    return { ...wasm, choice: `${wasm.choice}, because ${why.replace(USE_WASM, "")}` };
   }
 }
 
@@ -87,7 +150,7 @@ export async function openData(runtime: Runtime, source: DataSource, options: Da
 }
 
 /** Tokens a sequence may have: the option, or the model's own limit; an option beyond that limit is refused. */
-export function maxLengthFor(configs: readonly BertConfig[], wanted: number): number {
+export function maxLengthFor(configs: readonly CommonConfig[], wanted: number): number {
   const limit = Math.min(...configs.map((config) => config.max_position_embeddings));
   if (wanted > limit && wanted !== 0)
     throw new InputError("MAX_LENGTH", `${wanted} tokens, but the model has positions for ${limit} only.`, {

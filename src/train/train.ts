@@ -7,6 +7,7 @@ import { ADAMW } from "../optim/adamw.ts";
 import type { Hyper, Recipe } from "../recipes/recipe.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { type EncodedSet, encode, measureLatency, predictAll, score, truncationNote } from "./evaluate.ts";
+import { trainingPrograms } from "./largest.ts";
 import { classes, type Metrics } from "./metrics.ts";
 import { type Labels, labelsOf, type Model, parameterCount } from "./model.ts";
 import { checkNumbers, type DeviceOptions, TRAINING, type TrainingOptions } from "./options.ts";
@@ -125,21 +126,22 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
     return { type: "note", text };
   };
 
-  const instead = () => openDevice(runtime, { ...common, device: "wasm" });
-  const device = new LastingDevice(await openDevice(runtime, common), instead);
+  let trainSet = encode(data.train, student.tokenizer, maxLength);
+  const evalSet = data.eval && encode(data.eval, student.tokenizer, maxLength);
+  const structure = structureOf(setup);
+  const programs = () => trainingPrograms(structure, options.batchSize, trainSet.rows, evalSet?.rows);
+  const instead = () => openDevice(runtime, { ...common, device: "wasm" }, programs);
+  const device = new LastingDevice(await openDevice(runtime, common, programs), instead);
   try {
     yield tell(device.choice);
     for (const text of [...all.flatMap((model) => model.notes), ...data.notes]) yield tell(text);
 
-    let trainSet = encode(data.train, student.tokenizer, maxLength);
-    const evalSet = data.eval && encode(data.eval, student.tokenizer, maxLength);
     for (const [dataset, set] of [
       [data.train, trainSet] as const,
       ...(data.eval && evalSet ? [[data.eval, evalSet] as const] : []),
     ])
       if (set.truncated > 0) yield tell(truncationNote(dataset, set, maxLength));
 
-    const structure = structureOf(setup);
     for (const [i, teacher] of teachers.entries()) await device.place(`teacher${i}`, teacher.weights);
     await device.place("student", student.weights);
 

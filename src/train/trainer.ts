@@ -3,8 +3,8 @@
 import type { Batch } from "../data/batch.ts";
 import { LimbeckError } from "../errors.ts";
 import type { Executor, Loaded, Persistent } from "../executors/executor.ts";
-import type { BertConfig } from "../formats/config.ts";
 import type { BatchShape } from "../models/features.ts";
+import type { ModelConfig } from "../models/index.ts";
 import { AdamWClock, type AdamWOptions, companions, GRADIENT_NORM, HYPER } from "../optim/adamw.ts";
 import { sizeOf } from "../program/value.ts";
 import type { Hyper } from "../recipes/recipe.ts";
@@ -45,7 +45,7 @@ export function placeWeights(executor: Executor, owner: string, weights: Weights
   writeTensors(executor, new Map([...weights].map(([path, tensor]) => [`${owner}/${path}`, tensor])));
 }
 
-export async function readWeights(executor: Executor, owner: string, config: BertConfig): Promise<Weights> {
+export async function readWeights(executor: Executor, owner: string, config: ModelConfig): Promise<Weights> {
   const shapes = [...parametersOf(config)].map(([path, shape]) => [`${owner}/${path}`, shape] as const);
   const tensors = await readTensors(executor, shapes);
   return new Map([...tensors].map(([name, tensor]) => [name.slice(owner.length + 1), tensor]));

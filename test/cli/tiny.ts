@@ -5,8 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { vocabulary, writeReviews } from "../../src/cli/grammar.ts";
 import { loadTokenizer } from "../../src/data/tokenizer.ts";
-import { type BertConfig, labelMaps } from "../../src/formats/config.ts";
+import { labelMaps } from "../../src/formats/config.ts";
 import { writeModelFolder } from "../../src/formats/huggingface.ts";
+import { type BertConfig, bert } from "../../src/models/bert.ts";
 import { nodeFiles } from "../../src/runtimes/nodeFiles.ts";
 import { freshWeights } from "../../src/train/model.ts";
 
@@ -51,8 +52,7 @@ export async function makeTiny(): Promise<Tiny> {
   };
   const weights = new Map([...freshWeights(config, 1)].filter(([path]) => !path.startsWith("classifier.")));
   await writeModelFolder(nodeFiles(join(folder, "base")), {
-    config,
-    weights,
+    ...{ config, format: bert, weights },
     tokenizerFiles: tokenizer.files,
     readme: "",
   });

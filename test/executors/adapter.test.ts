@@ -6,8 +6,8 @@ import { DEFAULT_LIMITS, type Limits, limitsFor, requireLimits } from "../../src
 import { WebgpuExecutor } from "../../src/executors/webgpu.ts";
 import { gather, keep } from "../../src/ops/index.ts";
 import { Trace } from "../../src/program/program.ts";
-import { node } from "../../src/runtimes/node.ts";
 import { forwardProgram } from "../../src/train/programs.ts";
+import { here } from "../hosts/here.ts";
 import { tinyConfig } from "../train/tiny.ts";
 import { webgpu } from "./each.ts";
 
@@ -81,9 +81,13 @@ test("no adapter is an error that says what to do", async () => {
 });
 
 describe.skipIf(webgpu.missing)(`opening ${webgpu.name}`, () => {
-  test("a value beyond the default limits runs when the device was asked for it", async () => {
+  test("a value beyond the default limits runs when the device was asked for it", async ({ skip }) => {
     const { x, ids, y, program } = lastRow(40_000);
-    const executor = await WebgpuExecutor.create(await findAdapter((await node.gpu?.()) as GPU), limitsFor([program]));
+    const adapter = await findAdapter((await here.runtime.gpu?.()) as GPU);
+    // Mesa 22's llvmpipe binds 128 MiB, which is the default, and no more.
+    const most = adapter.limits.maxStorageBufferBindingSize;
+    skip(most < 160_000_000, `${adapter.name} binds at most ${most} bytes`);
+    const executor = await WebgpuExecutor.create(adapter, limitsFor([program]));
     const numbers = new Float32Array(40_000_000);
     numbers[39_999_999] = 7;
     executor.write(x, numbers);
@@ -94,7 +98,7 @@ describe.skipIf(webgpu.missing)(`opening ${webgpu.name}`, () => {
   });
 
   test("a given device is borrowed: its limits are what they are, and dispose frees the buffers and leaves it alive", async () => {
-    const gpu = (await node.gpu?.()) as GPU;
+    const gpu = (await here.runtime.gpu?.()) as GPU;
     const device = (await (await gpu.requestAdapter())?.requestDevice()) as GPUDevice;
     const alive: GPUBuffer[] = [];
     const make = device.createBuffer.bind(device);
@@ -127,7 +131,7 @@ describe.skipIf(webgpu.missing)(`opening ${webgpu.name}`, () => {
   });
 
   test("a device of its own ends with the executor", async () => {
-    const adapter = await findAdapter((await node.gpu?.()) as GPU);
+    const adapter = await findAdapter((await here.runtime.gpu?.()) as GPU);
     const device = await adapter.device();
     const executor = await WebgpuExecutor.create({ ...adapter, device: async () => device });
     executor.dispose();

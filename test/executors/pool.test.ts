@@ -189,7 +189,7 @@ test("a thread that cannot start is named", async () => {
   const other = new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 2, 8, 1, 1, 97, 1, 98, 3, 127, 0));
   await expect(
     ThreadPool.create(
-      { ...node, startThread: (start) => node.startThread({ ...start, module: other }) },
+      { ...node, startThread: async (start) => node.startThread?.({ ...start, module: other }) },
       await node.compile("threads"),
       memory,
       2,

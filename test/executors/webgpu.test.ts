@@ -1,14 +1,12 @@
 // What the WebGPU executor promises beyond right numbers: sameness, order, limits, and an end when the device fails.
 
 import { describe, expect, test } from "vitest";
-import { WasmExecutor } from "../../src/executors/wasm.ts";
 import { WebgpuExecutor } from "../../src/executors/webgpu.ts";
 import { copy, dropout, keep, linear } from "../../src/ops/index.ts";
 import { Trace } from "../../src/program/program.ts";
-import { node } from "../../src/runtimes/node.ts";
 import { selfTest } from "../../src/train/selfTest.ts";
 import { bytesOf, type TinyRun, tinyRun } from "../train/tiny.ts";
-import { webgpu } from "./each.ts";
+import { openAdapter, wasm, webgpu } from "./each.ts";
 
 async function trained(): Promise<TinyRun> {
   const executor = await webgpu.make();
@@ -19,10 +17,9 @@ async function trained(): Promise<TinyRun> {
 
 /** A device that a test may break. */
 async function fresh(): Promise<{ device: GPUDevice; executor: WebgpuExecutor }> {
-  const gpu = await node.gpu?.();
-  const adapter = await gpu?.requestAdapter();
-  const device = (await adapter?.requestDevice()) as GPUDevice;
-  return { device, executor: new WebgpuExecutor(device, { keep: [gpu, adapter] }) };
+  const { adapter, keep } = await openAdapter();
+  const device = await adapter.requestDevice();
+  return { device, executor: new WebgpuExecutor(device, { keep }) };
 }
 
 /** total += x */
@@ -38,9 +35,9 @@ describe.skipIf(webgpu.missing)(`the executor ${webgpu.name}`, () => {
   test("trains the same bytes twice, and follows WASM with the same dropout masks", async () => {
     const [first, second] = [await trained(), await trained()];
     expect(bytesOf(second.weights)).toBe(bytesOf(first.weights));
-    const wasm = await WasmExecutor.create(node, { threads: 1 });
-    const expected = await tinyRun(wasm, 3, 7);
-    wasm.dispose();
+    const executor = await wasm(1).make();
+    const expected = await tinyRun(executor, 3, 7);
+    executor.dispose();
     // f32 sums in another order; another mask would move the first loss by more than a hundredth.
     expected.losses.forEach((loss, i) => {
       expect(Math.abs(first.losses[i] - loss) / loss).toBeLessThanOrEqual(1e-4);
@@ -54,7 +51,7 @@ describe.skipIf(webgpu.missing)(`the executor ${webgpu.name}`, () => {
     const y = keep(dropout({ x, seed }, { p: 0.3, site: 77 }), "y");
     const program = trace.finish("dropout");
     const found = await Promise.all(
-      [await webgpu.make(), await WasmExecutor.create(node, { threads: 1 })].map(async (executor) => {
+      [await webgpu.make(), await wasm(1).make()].map(async (executor) => {
         executor.write(x, new Float32Array(1001).fill(1));
         executor.write(seed, Uint32Array.of(0xfedcba98, 12345));
         executor.run(executor.load(program));

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { InputError } from "../../src/errors.ts";
-import { labelMaps, parseConfig } from "../../src/formats/config.ts";
+import { labelMaps } from "../../src/formats/config.ts";
 import { type Files, memoryFiles } from "../../src/formats/files.ts";
 import { matchTensors, type OutputModel, readModelFolder, writeModelFolder } from "../../src/formats/huggingface.ts";
 import { parseSafetensors, serializeSafetensors, type Tensor } from "../../src/formats/safetensors.ts";
+import { families, type ModelConfig, parseConfig } from "../../src/models/index.ts";
 
 const CONFIG = JSON.stringify({
   model_type: "bert",
@@ -40,7 +41,7 @@ function rawFile(name: string, dtype: string, shape: number[], data: Uint8Array)
 
 async function refusal(files: Files, options = {}): Promise<InputError> {
   try {
-    await readModelFolder(files, options);
+    await readModelFolder(files, families, options);
   } catch (error) {
     if (error instanceof InputError) return error;
     throw error;
@@ -56,8 +57,8 @@ describe("readModelFolder", () => {
       "tokenizer_config.json": '{"vocab_file": "../../secret"}',
       "evil.py": "import os",
     });
-    const model = await readModelFolder(files);
-    expect(model.config.hidden_size).toBe(2);
+    const model = await readModelFolder(files, families);
+    expect(model.config).toMatchObject({ hidden_size: 2 });
     expect([...model.tensors]).toEqual([["bert.pooler.dense.bias", { shape: [2], data: Float32Array.of(3, 3) }]]);
     expect([...model.tokenizerFiles.keys()]).toEqual(["tokenizer_config.json", "vocab.txt"]);
     expect(model.tokenizerFiles.get("vocab.txt")).toBe(VOCAB);
@@ -71,7 +72,7 @@ describe("readModelFolder", () => {
       opened.add(name);
       return files.read(name);
     };
-    await readModelFolder({ ...files, read });
+    await readModelFolder({ ...files, read }, families);
     expect([...opened]).toEqual(["config.json", "model.safetensors"]);
   });
 
@@ -88,6 +89,7 @@ describe("readModelFolder", () => {
         "cls.predictions.bias": tensor([6]),
         "cls.seq_relationship.bias": tensor([2]),
       }),
+      families,
     );
     expect(Object.fromEntries([...tensors].map(([name, { data }]) => [name, data[0]]))).toEqual({
       "bert.embeddings.LayerNorm.weight": 1,
@@ -113,7 +115,7 @@ describe("readModelFolder", () => {
   test("halves are converted with a note, integers refused by name, integer buffers ignored", async () => {
     const read = (name: string, dtype: string, data: Uint8Array) =>
       folder({ "model.safetensors": rawFile(name, dtype, [1], data) });
-    const model = await readModelFolder(read("w", "F16", Uint8Array.of(0x00, 0x3c)));
+    const model = await readModelFolder(read("w", "F16", Uint8Array.of(0x00, 0x3c)), families);
     expect([...model.tensors.get("w")!.data]).toEqual([1]);
     expect(model.notes).toEqual(["1 tensors were converted from F16 to F32."]);
 
@@ -121,7 +123,7 @@ describe("readModelFolder", () => {
     expect(error.code).toBe("UNSUPPORTED_DTYPE");
     expect(error.message).toMatch(/^m, tensor "bert.w": its dtype is I64/);
 
-    const { tensors } = await readModelFolder(read("bert.embeddings.position_ids", "I64", new Uint8Array(8)));
+    const { tensors } = await readModelFolder(read("bert.embeddings.position_ids", "I64", new Uint8Array(8)), families);
     expect(tensors.size).toBe(0);
   });
 
@@ -132,7 +134,7 @@ describe("readModelFolder", () => {
     const error = await refusal(files);
     expect(error.code).toBe("NONFINITE_WEIGHTS");
     expect(error.message).toMatch(/^m, tensor "bert.w": element 3 of 4 is NaN/);
-    expect((await readModelFolder(files, { allowNonfinite: true })).tensors.get("bert.w")!.data[3]).toBeNaN();
+    expect((await readModelFolder(files, families, { allowNonfinite: true })).tensors.get("bert.w")!.data[3]).toBeNaN();
   });
 
   test.each<[string, Record<string, string>, string, RegExp]>([
@@ -174,7 +176,7 @@ describe("shards", () => {
     folder({ "model.safetensors.index.json": index(map), ...files });
 
   test("are read as one", async () => {
-    const { tensors } = await readModelFolder(sharded({ a: one, b: one, c: two }));
+    const { tensors } = await readModelFolder(sharded({ a: one, b: one, c: two }), families);
     expect([...tensors].map(([name, { data }]) => [name, data[0]])).toEqual([
       ["a", 1],
       ["b", 2],
@@ -275,7 +277,8 @@ describe("matchTensors", () => {
 });
 
 describe("writeModelFolder", () => {
-  const model = (): OutputModel => ({
+  const model = (): OutputModel<ModelConfig> => ({
+    format: families.get("bert")!,
     config: { ...parseConfig(CONFIG, "c"), ...labelMaps(["bad", "good"]) },
     weights: new Map([
       ["classifier.bias", tensor([2], 1)],
@@ -310,7 +313,7 @@ describe("writeModelFolder", () => {
         "vocab.txt",
       ].sort(),
     );
-    const back = await readModelFolder(files);
+    const back = await readModelFolder(files, families);
     expect(back.config.label2id).toEqual({ bad: 0, good: 1 });
     expect(back.tensors).toEqual(new Map([...model().weights].sort()));
     expect(parseSafetensors(await files.read("model.safetensors"), "f").metadata.get("format")).toBe("pt");

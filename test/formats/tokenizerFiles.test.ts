@@ -10,7 +10,7 @@ const given = (config: unknown) =>
     ["vocab.txt", "[PAD]\r\na\r\n"],
   ]);
 const written = (config: unknown) =>
-  JSON.parse(portableTokenizerFiles(given(config), 64).get("tokenizer_config.json")!);
+  JSON.parse(portableTokenizerFiles(given(config), 64, "BertTokenizer").get("tokenizer_config.json")!);
 
 test("names of files and of code do not travel, everything else does", () => {
   const config = written({
@@ -37,7 +37,7 @@ test("the model's length is stated where the file states none", () => {
 });
 
 test("the other files are handed on as they are", () => {
-  const files = portableTokenizerFiles(given({}), 64);
+  const files = portableTokenizerFiles(given({}), 64, "BertTokenizer");
   for (const name of TOKENIZER_FILES) {
     if (name !== "tokenizer_config.json") expect(files.get(name)).toBe(given({}).get(name));
   }
@@ -46,10 +46,12 @@ test("the other files are handed on as they are", () => {
 test.each(TOKENIZER_FILES)("a set without %s is refused", (name) => {
   const files = given({});
   files.delete(name);
-  expect(() => portableTokenizerFiles(files, 64)).toThrow(`tokenizer: ${name} must be there`);
+  expect(() => portableTokenizerFiles(files, 64, "BertTokenizer")).toThrow(`tokenizer: ${name} must be there`);
 });
 
 test("a configuration that is no object is refused", () => {
   expect(() => written([])).toThrow(InputError);
-  expect(() => portableTokenizerFiles(given({}).set("tokenizer_config.json", "{"), 64)).toThrow(/ends early/);
+  expect(() => portableTokenizerFiles(given({}).set("tokenizer_config.json", "{"), 64, "BertTokenizer")).toThrow(
+    /ends early/,
+  );
 });

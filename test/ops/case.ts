@@ -8,6 +8,7 @@ import { Trace } from "../../src/program/program.ts";
 import { sizeOf, type Value } from "../../src/program/value.ts";
 import { Random } from "../../src/random.ts";
 import { devices } from "../executors/each.ts";
+import { here } from "../hosts/here.ts";
 
 export interface Given {
   readonly shape: readonly number[];
@@ -93,7 +94,8 @@ export function opCase(
       });
     });
 
-  if (options.gradients === false) return;
+  // Finite differences are taken in the reference executor, which is the same everywhere.
+  if (options.gradients === false || here.remote) return;
   test(`${name}: gradients against finite differences`, async () => {
     const data = Object.fromEntries(
       Object.entries(numbers(given, 2)).map(([key, array]) => [

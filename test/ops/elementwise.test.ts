@@ -1,15 +1,15 @@
 import { describe } from "vitest";
 import { Unary } from "../../assembly/opcodes.ts";
-import { add, copy, div, dropout, fill, mul, sub, sum, unary } from "../../src/ops/index.ts";
+import { add, columns, concat, copy, div, dropout, fill, mul, sub, sum, unary } from "../../src/ops/index.ts";
 import { opCase } from "./case.ts";
 
 const x = { shape: [5, 7] };
 
 describe("unary", () => {
-  for (const kind of [Unary.gelu, Unary.geluTanh, Unary.tanh, Unary.relu])
+  for (const kind of [Unary.gelu, Unary.geluTanh, Unary.tanh, Unary.relu, Unary.abs])
     opCase(`${Unary[kind]}`, { x }, ({ x }) => unary({ x }, { kind }));
   const far = [-80, -9, -5, -3, -1, -1e-3, -1e-8, 0, 1e-8, 1e-3, 1, 3, 5, 9, 80];
-  for (const kind of [Unary.gelu, Unary.geluTanh, Unary.tanh, Unary.relu])
+  for (const kind of [Unary.gelu, Unary.geluTanh, Unary.tanh, Unary.relu, Unary.abs])
     opCase(`${Unary[kind]} far out`, { x: { shape: [15], data: far } }, ({ x }) => unary({ x }, { kind }), {
       gradients: false,
     });
@@ -36,4 +36,9 @@ describe("copy, sum, fill", () => {
   opCase("copy", { x }, ({ x }) => copy({ x }, {}));
   opCase("sum", { x: { shape: [11] } }, ({ x }) => sum({ x }, {}));
   opCase("fill", { s: { shape: [1] } }, ({ s }) => fill({ s }, { R: 6 }), { gradients: false });
+});
+
+describe("concat and columns", () => {
+  opCase("rows side by side", { a: { shape: [5, 3] }, b: { shape: [5, 8] } }, ({ a, b }) => concat({ a, b }, {}));
+  opCase("a range of columns", { x }, ({ x }) => columns({ x }, { from: 2, width: 4 }), { gradients: false });
 });

@@ -1,7 +1,7 @@
 // The GPU's side of the programs, as plain data: how much there is to do, and that WebGPU's smallest limits allow it. Needs no GPU.
 
 import { describe, expect, test } from "vitest";
-import type { BertConfig } from "../../src/formats/config.ts";
+import type { BertConfig } from "../../src/models/bert.ts";
 import { elements, spread } from "../../src/program/dispatch.ts";
 import type { Program } from "../../src/program/program.ts";
 import { sizeOf } from "../../src/program/value.ts";

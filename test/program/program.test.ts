@@ -2,8 +2,8 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { BertConfig } from "../../src/formats/config.ts";
 import { labelMaps } from "../../src/formats/config.ts";
+import type { BertConfig } from "../../src/models/bert.ts";
 import { add, gradient, keep, linear, mul } from "../../src/ops/index.ts";
 import { plan } from "../../src/program/plan.ts";
 import { print } from "../../src/program/print.ts";

@@ -4,11 +4,13 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Encoded } from "../../src/data/batch.ts";
 import { WebgpuExecutor } from "../../src/executors/webgpu.ts";
-import type { BertConfig } from "../../src/formats/config.ts";
+import type { BertConfig } from "../../src/models/bert.ts";
+import { ADAMW } from "../../src/optim/adamw.ts";
 import { Random } from "../../src/random.ts";
 import { recipes } from "../../src/recipes/index.ts";
 import { TRAINING } from "../../src/train/options.ts";
 import type { StepStructure } from "../../src/train/programs.ts";
+import { LastingDevice, LastingTrainer } from "../../src/train/recovery.ts";
 import { makeMicroBatches, microBatches, trainingLoop } from "../../src/train/run.ts";
 import { shapeOf } from "../../src/train/trainer.ts";
 import { type Counts, countingDevice } from "../executors/counting.ts";
@@ -42,14 +44,17 @@ const MILLISECONDS = 0.0015;
 
 /** The counts before the first step and after each; metrics are reported every `logging` steps. */
 async function counted(of: StepStructure, steps: number, logging: number): Promise<Counts[]> {
-  const { device, counts, clock } = countingDevice(MILLISECONDS);
+  const { device: gpu, counts, clock } = countingDevice(MILLISECONDS);
   const now = performance.now.bind(performance);
   performance.now = () => clock.now;
   try {
-    const executor = new WebgpuExecutor(device, { adapter: "a device that counts" });
+    const executor = new WebgpuExecutor(gpu, { adapter: "a device that counts" });
+    const device = { executor, threads: 1, choice: "a device that counts" };
+    const none = () => Promise.reject(new Error("nothing is lost here"));
+    const trainer = new LastingTrainer(new LastingDevice(device, none), of, { optimizer: ADAMW, seed: 1 });
     const seen: Counts[] = [];
     const loop = trainingLoop({
-      ...{ executor, structure: of, parameters: 0, hyper: { temperature: 2, alpha: 0.5, beta: 10 } },
+      ...{ trainer, parameters: 0, hyper: { temperature: 2, alpha: 0.5, beta: 10 } },
       train: { rows, truncated: 0, regression: false },
       options: { ...TRAINING, epochs: 0, maxSteps: steps, loggingSteps: logging },
     });

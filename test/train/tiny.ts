@@ -3,7 +3,8 @@
 import { createHash } from "node:crypto";
 import { type Batch, makeBatch } from "../../src/data/batch.ts";
 import type { Executor } from "../../src/executors/executor.ts";
-import { type BertConfig, labelMaps } from "../../src/formats/config.ts";
+import { labelMaps } from "../../src/formats/config.ts";
+import type { BertConfig } from "../../src/models/bert.ts";
 import { ADAMW } from "../../src/optim/adamw.ts";
 import { Random } from "../../src/random.ts";
 import { recipes } from "../../src/recipes/index.ts";
@@ -67,11 +68,10 @@ export async function tinyRun(executor: Executor, steps: number, seed: number): 
   return { losses, weights: await readWeights(executor, "student", student) };
 }
 
+/** The bits of the weights, a line a tensor. */
 export const bytesOf = (weights: Weights): string =>
   [...weights]
-    .map(
-      ([path, { data }]) => `${path} ${Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64")}`,
-    )
+    .map(([path, { data }]) => `${path} ${new Uint32Array(data.buffer, data.byteOffset, data.length).join(" ")}`)
     .join("\n");
 
 export const hashOf = (weights: Weights): string => createHash("sha256").update(bytesOf(weights)).digest("hex");

@@ -2,8 +2,8 @@
 
 import { describe, expect, test } from "vitest";
 import { type Encoded, makeBatch } from "../../src/data/batch.ts";
-import { bert } from "../../src/models/bert.ts";
-import { batchValues } from "../../src/models/features.ts";
+import { batchValues, shown } from "../../src/models/features.ts";
+import { traceModel } from "../../src/models/index.ts";
 import { gradient, keep } from "../../src/ops/index.ts";
 import { ADAMW, companions } from "../../src/optim/adamw.ts";
 import { Trace } from "../../src/program/program.ts";
@@ -62,7 +62,7 @@ for (const device of devices)
       const trace = new Trace();
       const scope = new Scope(trace, "student", true);
       const values = batchValues(trace, shapeOf(batch));
-      const features = bert(scope, config, values);
+      const features = shown(traceModel(scope, config, values), "bert");
       const { hard } = recipes.hard.terms({
         ...{ teachers: [], student: features, batch: values, regression: false, normalizePatience: true },
         temperature: trace.input("recipe/temperature", [1]),

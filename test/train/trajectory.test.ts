@@ -2,7 +2,7 @@
 // AdamW with weight decay, clipping, warm-up and decay are on; dropout is off.
 
 import { describe, expect, test } from "vitest";
-import { type BertConfig, parseConfig } from "../../src/formats/config.ts";
+import { type ModelConfig, parseConfig } from "../../src/models/index.ts";
 import { ADAMW } from "../../src/optim/adamw.ts";
 import { linearSchedule } from "../../src/optim/schedule.ts";
 import { recipes } from "../../src/recipes/index.ts";
@@ -16,7 +16,7 @@ import { fixtureBatch, fixtureBytes, fixtureJson, fixtureTensors } from "../fixt
 const facts = fixtureJson("trajectory.json");
 const { optimiser } = facts;
 
-function bertA(): { config: BertConfig; weights: Weights } {
+function bertA(): { config: ModelConfig; weights: Weights } {
   const parsed = parseConfig(new TextDecoder().decode(fixtureBytes("bert-a/config.json")), "bert-a");
   const config = { ...parsed, hidden_dropout_prob: 0, attention_probs_dropout_prob: 0 };
   const tensors = fixtureTensors("bert-a/model.safetensors");

@@ -1,0 +1,118 @@
+// What both directions of time in an lstm share: products of the rows of one time step with rows of a matrix, and which sequences and
+// units they are of. Every product is four sums, of every fourth term each, then one tree: the same bits whichever function makes it.
+
+import { take } from "../rows";
+import { share } from "../thread";
+import { totals } from "./attentionTile";
+
+/** First unit of thread `ith`, a multiple of 4; the start of the next thread is its end. */
+export function firstUnit(H: u32, ith: u32, nth: u32): u32 {
+  return min(H, share((H + 3) >> 2, ith, nth) << 2);
+}
+
+/** The first sequence from b on that has at least so many rows; B if there is none. */
+export function longEnough(b: u32, rows: u32, offsets: usize, B: u32): u32 {
+  while (b < B && load<u32>(offsets + (b << 2), 4) - load<u32>(offsets + (b << 2)) < rows) b++;
+  return b;
+}
+
+/** Row number `step`, in the order of time, of sequence b. */
+export function rowAt(b: u32, step: u32, offsets: usize, reverse: u32): u32 {
+  return reverse ? load<u32>(offsets + (b << 2), 4) - 1 - step : load<u32>(offsets + (b << 2)) + step;
+}
+
+export function longest(offsets: usize, B: u32): u32 {
+  let most: u32 = 0;
+  for (let b: u32 = 0; b < B; b++) most = max(most, load<u32>(offsets + (b << 2), 4) - load<u32>(offsets + (b << 2)));
+  return most;
+}
+
+/** Clears the rows past the last sequence; the threads split them. */
+export function clearTail(out: usize, bytes: u32, N: u32, offsets: usize, B: u32, ith: u32, nth: u32): void {
+  const used = load<u32>(offsets + (B << 2));
+  const first = used + share(N - used, ith, nth);
+  memory.fill(out + first * bytes, 0, (used + share(N - used, ith + 1, nth) - first) * bytes);
+}
+
+/** to[0…3] = x·w, to[4…7] = y·w: rows x and y of n floats, four rows of w that are `step` bytes apart, the last of `count` repeated. */
+export function twoByFour(to: usize, x: usize, y: usize, w: usize, step: u32, count: u32, n: u32): void {
+  const w1 = w + min(1, count - 1) * step;
+  const w2 = w + min(2, count - 1) * step;
+  const w3 = w + min(3, count - 1) * step;
+  const zero = f32x4.splat(0);
+  let x0 = zero;
+  let x1 = zero;
+  let x2 = zero;
+  let x3 = zero;
+  let y0 = zero;
+  let y1 = zero;
+  let y2 = zero;
+  let y3 = zero;
+  const whole = (n & ~3) << 2;
+  let p: u32 = 0;
+  for (; p < whole; p += 16) {
+    const a = v128.load(x + p);
+    const b = v128.load(y + p);
+    let v = v128.load(w + p);
+    x0 = f32x4.add(x0, f32x4.mul(a, v));
+    y0 = f32x4.add(y0, f32x4.mul(b, v));
+    v = v128.load(w1 + p);
+    x1 = f32x4.add(x1, f32x4.mul(a, v));
+    y1 = f32x4.add(y1, f32x4.mul(b, v));
+    v = v128.load(w2 + p);
+    x2 = f32x4.add(x2, f32x4.mul(a, v));
+    y2 = f32x4.add(y2, f32x4.mul(b, v));
+    v = v128.load(w3 + p);
+    x3 = f32x4.add(x3, f32x4.mul(a, v));
+    y3 = f32x4.add(y3, f32x4.mul(b, v));
+  }
+  const left = n & 3;
+  if (left !== 0) {
+    const a = take(x + p, left);
+    const b = take(y + p, left);
+    let v = take(w + p, left);
+    x0 = f32x4.add(x0, f32x4.mul(a, v));
+    y0 = f32x4.add(y0, f32x4.mul(b, v));
+    v = take(w1 + p, left);
+    x1 = f32x4.add(x1, f32x4.mul(a, v));
+    y1 = f32x4.add(y1, f32x4.mul(b, v));
+    v = take(w2 + p, left);
+    x2 = f32x4.add(x2, f32x4.mul(a, v));
+    y2 = f32x4.add(y2, f32x4.mul(b, v));
+    v = take(w3 + p, left);
+    x3 = f32x4.add(x3, f32x4.mul(a, v));
+    y3 = f32x4.add(y3, f32x4.mul(b, v));
+  }
+  v128.store(to, totals(x0, x1, x2, x3));
+  v128.store(to, totals(y0, y1, y2, y3), 16);
+}
+
+/** to[0…3] = x·w, to[8…11] = x·v: one row of x, four rows of w and four of v. As many sums as keep both adders of a core busy. */
+export function oneByEight(to: usize, x: usize, w: usize, v: usize, step: u32, count: u32, n: u32): void {
+  const to1 = min(1, count - 1) * step;
+  const to2 = min(2, count - 1) * step;
+  const to3 = min(3, count - 1) * step;
+  const zero = f32x4.splat(0);
+  let w0 = zero;
+  let w1 = zero;
+  let w2 = zero;
+  let w3 = zero;
+  let v0 = zero;
+  let v1 = zero;
+  let v2 = zero;
+  let v3 = zero;
+  for (let p: u32 = 0; p < n << 2; p += 16) {
+    const left = n - (p >> 2);
+    const a = take(x + p, left);
+    w0 = f32x4.add(w0, f32x4.mul(a, take(w + p, left)));
+    w1 = f32x4.add(w1, f32x4.mul(a, take(w + to1 + p, left)));
+    w2 = f32x4.add(w2, f32x4.mul(a, take(w + to2 + p, left)));
+    w3 = f32x4.add(w3, f32x4.mul(a, take(w + to3 + p, left)));
+    v0 = f32x4.add(v0, f32x4.mul(a, take(v + p, left)));
+    v1 = f32x4.add(v1, f32x4.mul(a, take(v + to1 + p, left)));
+    v2 = f32x4.add(v2, f32x4.mul(a, take(v + to2 + p, left)));
+    v3 = f32x4.add(v3, f32x4.mul(a, take(v + to3 + p, left)));
+  }
+  v128.store(to, totals(w0, w1, w2, w3));
+  v128.store(to, totals(v0, v1, v2, v3), 32);
+}

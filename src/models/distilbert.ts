@@ -1,0 +1,128 @@
+// DistilBERT with a classification or regression head (Sanh et al. 2019, arXiv:1910.01108), parameter for parameter as Hugging Face's
+// DistilBertForSequenceClassification: BERT's layers under other names, no segments, no pooler; the head is a ReLU layer on [CLS].
+//   logits = W·relu(W₁·h[CLS] + b₁) + b
+
+import * as v from "valibot";
+import { Unary } from "../../assembly/opcodes.ts";
+import { type CommonConfig, flag, headsFault, integer, oneOf, probability } from "../formats/config.ts";
+import { cos, exp, log } from "../math.ts";
+import { add, dropoutAt, unary } from "../ops/index.ts";
+import type { Scope } from "../program/scope.ts";
+import type { Value } from "../program/value.ts";
+import { type Family, inherited } from "./family.ts";
+import type { BatchValues, Features } from "./features.ts";
+import { ACTIVATIONS, type Activation, attend, dense, embed, firstTokens, norm } from "./parts.ts";
+
+/** transformers, models/distilbert/configuration_distilbert.py */
+export interface DistilbertConfig extends CommonConfig {
+  model_type: "distilbert";
+  dim: number;
+  n_layers: number;
+  n_heads: number;
+  hidden_dim: number;
+  activation: Activation;
+  dropout: number;
+  attention_dropout: number;
+  seq_classif_dropout: number;
+  /** Position embeddings begin as sines; they are parameters like the others. */
+  sinusoidal_pos_embds: boolean;
+}
+
+const EPSILON = 1e-12;
+
+/** What a file, or a model of another family, does not say. */
+const DEFAULTS = {
+  activation: "gelu",
+  dropout: 0.1,
+  attention_dropout: 0.1,
+  seq_classif_dropout: 0.2,
+  sinusoidal_pos_embds: false,
+} as const;
+
+function layer(scope: Scope, config: DistilbertConfig, x: Value, batch: BatchValues) {
+  const { dim: D, n_heads: H, hidden_dim: F } = config;
+  const self = scope.in("attention");
+  const [query, key, value] = ["q_lin", "k_lin", "v_lin"].map((name) => dense(self.in(name), x, D));
+  const { scores, context } = attend(self, { query, key, value }, batch, H, config.attention_dropout);
+  const attended = norm(scope.in("sa_layer_norm"), add(dense(self.in("out_lin"), context, D), x), EPSILON);
+  const ffn = scope.in("ffn");
+  const inner = unary({ x: dense(ffn.in("lin1"), attended, F) }, { kind: ACTIVATIONS[config.activation] });
+  const out = dropoutAt(ffn, "dropout", dense(ffn.in("lin2"), inner, D), config.dropout);
+  return { hidden: norm(scope.in("output_layer_norm"), add(out, attended), EPSILON), scores, query, key, value };
+}
+
+function trace(scope: Scope, config: DistilbertConfig, batch: BatchValues): Omit<Features, "pooled"> {
+  const { dim: D, vocab_size, max_position_embeddings } = config;
+  const body = scope.in("distilbert");
+  const at = body.in("embeddings");
+  const words = embed(at.in("word_embeddings"), vocab_size, D, batch.ids, batch.order);
+  const places = embed(at.in("position_embeddings"), max_position_embeddings, D, batch.positions, batch.positionOrder);
+  const embedding = dropoutAt(at, "dropout", norm(at.in("LayerNorm"), add(words, places), EPSILON), config.dropout);
+  const layers: ReturnType<typeof layer>[] = [];
+  for (let i = 0; i < config.n_layers; i++)
+    layers.push(layer(body.in(`transformer.layer.${i}`), config, layers[i - 1]?.hidden ?? embedding, batch));
+  const cls = firstTokens(layers, batch);
+  const inner = unary({ x: dense(scope.in("pre_classifier"), cls[cls.length - 1], D) }, { kind: Unary.relu });
+  const dropped = dropoutAt(scope, "dropout", inner, config.seq_classif_dropout);
+  return {
+    embedding,
+    hidden: layers.map(({ hidden }) => hidden),
+    cls,
+    scores: layers.map(({ scores }) => scores),
+    queries: layers.map(({ query }) => query),
+    keys: layers.map(({ key }) => key),
+    values: layers.map(({ value }) => value),
+    logits: dense(scope.in("classifier"), dropped, config.num_labels),
+  };
+}
+
+/** Sines and cosines of position/10000^(2⌊j/2⌋/D) side by side (Vaswani et al. 2017, arXiv:1706.03762, section 3.5). */
+function sinusoids([rows, D]: readonly number[]): Float32Array {
+  const table = new Float32Array(rows * D);
+  const quarter = 1.5707963267948966;
+  for (let i = 0; i < table.length; i++) {
+    const [position, j] = [Math.floor(i / D), i % D];
+    const angle = position / exp((2 * Math.floor(j / 2) * log(10000)) / D);
+    table[i] = j % 2 === 0 ? cos(angle - quarter) : cos(angle);
+  }
+  return table;
+}
+
+export const distilbert: Family<DistilbertConfig> = {
+  type: "distilbert",
+  architecture: "DistilBertForSequenceClassification",
+  tokenizer: "DistilBertTokenizer",
+  fields: {
+    dim: integer(1),
+    n_layers: integer(1),
+    n_heads: integer(1),
+    hidden_dim: integer(1),
+    activation: v.optional(oneOf(Object.keys(ACTIVATIONS) as Activation[]), DEFAULTS.activation),
+    dropout: v.optional(probability, DEFAULTS.dropout),
+    attention_dropout: v.optional(probability, DEFAULTS.attention_dropout),
+    seq_classif_dropout: v.optional(probability, DEFAULTS.seq_classif_dropout),
+    sinusoidal_pos_embds: v.optional(flag, DEFAULTS.sinusoidal_pos_embds),
+  },
+  faults: ({ n_heads, dim }) => headsFault("n_heads", n_heads, "dim", dim),
+  prefix: "distilbert.",
+  parts: ["embeddings.", "transformer."],
+  aside: ["vocab_transform.", "vocab_layer_norm.", "vocab_projector.", "qa_outputs."],
+  head: ["classifier.", "pre_classifier."],
+  layers: "distilbert.transformer.layer.",
+  trace,
+  size: ({ n_layers, dim, n_heads, hidden_dim }) => ({
+    layers: n_layers,
+    width: dim,
+    heads: n_heads,
+    inner: hidden_dim,
+  }),
+  sized: ({ layers, width, heads, inner }, like) => ({
+    ...inherited<DistilbertConfig>(like, "distilbert", DEFAULTS),
+    n_layers: layers,
+    dim: width,
+    n_heads: heads,
+    hidden_dim: inner,
+  }),
+  fresh: (path, shape, config) =>
+    config.sinusoidal_pos_embds && path.endsWith("position_embeddings.weight") ? sinusoids(shape) : undefined,
+};

@@ -1,0 +1,51 @@
+// What several models are made of, parameter for parameter as PyTorch's modules keep them.
+
+import { Unary } from "../../assembly/opcodes.ts";
+import { attentionMix, attentionPairs, dropoutAt, gather, layerNorm, linear, softmax } from "../ops/index.ts";
+import type { Scope } from "../program/scope.ts";
+import type { Value } from "../program/value.ts";
+import type { BatchValues } from "./features.ts";
+
+/** Activations by their names in config.json. */
+export const ACTIVATIONS = {
+  gelu: Unary.gelu,
+  gelu_new: Unary.geluTanh,
+  gelu_pytorch_tanh: Unary.geluTanh,
+  relu: Unary.relu,
+} as const;
+
+export type Activation = keyof typeof ACTIVATIONS;
+
+/** y = x·Wᵀ + b. */
+export function dense(scope: Scope, x: Value, outputs: number): Value {
+  return linear(x, scope.parameter("weight", [outputs, x.shape[1]]), scope.parameter("bias", [outputs]));
+}
+
+export function norm(scope: Scope, x: Value, epsilon: number): Value {
+  const D = x.shape[1];
+  return layerNorm({ x, gamma: scope.parameter("weight", [D]), beta: scope.parameter("bias", [D]) }, { epsilon });
+}
+
+/** Rows of a table of `rows` rows. `order` sorts the ids, for the gradient. */
+export function embed(scope: Scope, rows: number, width: number, ids: Value, order: Value): Value {
+  return gather({ table: scope.parameter("weight", [rows, width]), ids, order }, {});
+}
+
+/** Every token attends to those of its sequence with H heads: softmax(q·kᵀ/√d)·v, d the width of a head. All [N, D]. */
+export function attend(
+  scope: Scope,
+  { query, key, value }: { query: Value; key: Value; value: Value },
+  { offsets, longest: L }: BatchValues,
+  H: number,
+  dropout: number,
+): { scores: Value; context: Value } {
+  const scale = 1 / Math.sqrt(query.shape[1] / H);
+  const scores = attentionPairs({ q: query, k: key, offsets }, { H, L, scale });
+  const p = dropoutAt(scope, "dropout", softmax({ x: scores, offsets }, {}), dropout);
+  return { scores, context: attentionMix({ p, v: value, offsets }, { scale: 1 }) };
+}
+
+/** The first token's row of each layer's output. [B, D] */
+export function firstTokens(layers: readonly { hidden: Value }[], batch: BatchValues): Value[] {
+  return layers.map(({ hidden }) => gather({ table: hidden, ids: batch.first }, {}));
+}

@@ -1,0 +1,32 @@
+// The programs of a run at shapes that none of its batches exceeds, known before a device is: so a GPU can be asked for what they need.
+
+import { type Encoded, makeBatch } from "../data/batch.ts";
+import type { BatchShape } from "../models/features.ts";
+import type { Program } from "../program/program.ts";
+import { BATCH } from "./evaluate.ts";
+import { forwardProgram, type Placed, type StepStructure, stepPrograms, updateProgram } from "./programs.ts";
+import { shapeOf } from "./trainer.ts";
+
+/** Of the longest sequences together. */
+function largestShape(rows: readonly Encoded[], size: number): BatchShape {
+  const longest = [...rows].sort((a, b) => b.ids.length - a.ids.length).slice(0, size);
+  return shapeOf(makeBatch(longest, { size }));
+}
+
+export function* trainingPrograms(
+  structure: StepStructure,
+  batchSize: number,
+  train: readonly Encoded[],
+  evaluated: readonly Encoded[] = [],
+): Generator<Program> {
+  const { teachers, gradient } = stepPrograms(structure, largestShape(train, batchSize));
+  yield* [...teachers, gradient, updateProgram(structure.student)];
+  const shape = largestShape([...train, ...evaluated], BATCH);
+  for (const placed of [...structure.teachers, structure.student]) yield forwardProgram(placed, shape);
+}
+
+/** What a classifier may be asked: batches of texts as long as it reads. */
+export function* predictionPrograms(placed: Placed, maxLength: number): Generator<Program> {
+  const ids = new Uint32Array(maxLength);
+  yield forwardProgram(placed, largestShape(Array(BATCH).fill({ ids, segments: ids }), BATCH));
+}

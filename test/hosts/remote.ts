@@ -1,0 +1,240 @@
+// Starts the bundle in a host and hears what main.ts prints there.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { createReadStream, existsSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { delimiter, join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { type Browser, type LaunchOptions, launch } from "puppeteer-core";
+import { type Line, type Outcome, PREFIX } from "./line.ts";
+
+/** A running host. */
+interface Started {
+  stop(): Promise<void>;
+}
+
+/** Hears each line that the host prints, and once why it ended. */
+interface Listener {
+  line(text: string): void;
+  ended(reason: string): void;
+}
+
+export interface Host {
+  readonly name: string;
+  /** The program, or why there is none. */
+  readonly program: { readonly path: string } | { readonly missing: string };
+  /** Whether its tests must run (LIMBECK_<NAME> is 1 or a path). */
+  readonly required: boolean;
+  start(path: string, folder: string, listener: Listener): Promise<Started>;
+}
+
+const key = (path: readonly string[]) => path.join(" > ");
+
+/** The tests of one host while they run there. */
+export class RemoteRun {
+  readonly #outcomes = new Map<string, Outcome>();
+  readonly #waiting = new Map<string, () => void>();
+  /** What the host said beside its results: the last lines explain an early end. */
+  readonly #said: string[] = [];
+  #end: string | undefined;
+  #adapter: string | null = null;
+  #started: Promise<Started> | undefined;
+
+  /** Starts the host; returns the adapter that it has for WebGPU. */
+  async start(host: Host, path: string, folder: string): Promise<string | null> {
+    this.#started = host.start(path, folder, {
+      line: (text) => this.#hear(text),
+      ended: (reason) => this.#finish(reason),
+    });
+    this.#started.catch((error) => this.#finish(`did not start: ${error.message}`));
+    await this.#wait("");
+    if (this.#end !== undefined) throw new Error(`${host.name} ${this.#end}\n${this.#said.join("\n")}`);
+    return this.#adapter;
+  }
+
+  async stop(): Promise<void> {
+    this.#finish("was stopped");
+    await (await this.#started?.catch(() => undefined))?.stop();
+  }
+
+  /** The outcome of a test when it is there. */
+  async outcome(path: readonly string[]): Promise<Outcome> {
+    const id = key(path);
+    if (!this.#outcomes.has(id)) await this.#wait(id);
+    const found = this.#outcomes.get(id);
+    if (found) return found;
+    // A file that could not be imported has one outcome for all its tests.
+    const whole = this.#outcomes.get(path[0]);
+    const message = whole?.message ?? `the host ${this.#end} before it ran this test\n${this.#said.join("\n")}`;
+    return { path, state: "fail", message, stack: whole?.stack };
+  }
+
+  /** What was run but not asked for. */
+  get outcomes(): ReadonlyMap<string, Outcome> {
+    return this.#outcomes;
+  }
+
+  #hear(text: string): void {
+    if (!text.startsWith(PREFIX)) {
+      this.#said.push(text);
+      if (this.#said.length > 20) this.#said.shift();
+      return;
+    }
+    const line = JSON.parse(text.slice(PREFIX.length)) as Line;
+    if (line === "end") this.#finish("ended");
+    else if ("adapter" in line) {
+      this.#adapter = line.adapter;
+      this.#wake("");
+    } else {
+      this.#outcomes.set(key(line.path), line);
+      this.#wake(key(line.path));
+    }
+  }
+
+  #finish(reason: string): void {
+    this.#end ??= reason;
+    for (const id of this.#waiting.keys()) this.#wake(id);
+  }
+
+  /** The empty id is the host's first word. */
+  #wait(id: string): Promise<void> {
+    return new Promise<void>((resolve) => (this.#end === undefined ? this.#waiting.set(id, resolve) : resolve()));
+  }
+
+  #wake(id: string): void {
+    this.#waiting.get(id)?.();
+  }
+}
+
+/** The names of the bundle's tests: the bundle itself says them, in Node. */
+export async function listTests(folder: string): Promise<Outcome[]> {
+  const lines: string[] = [];
+  const child = spawn(process.execPath, [join(folder, "main.js"), "--list"], { stdio: ["ignore", "pipe", "inherit"] });
+  createInterface(child.stdout).on("line", (line) => lines.push(line));
+  await new Promise((resolve) => child.once("close", resolve));
+  const parsed = lines.filter((line) => line.startsWith(PREFIX)).map((line) => JSON.parse(line.slice(PREFIX.length)));
+  if (parsed.pop() !== "end")
+    throw new Error(`the bundle's tests could not be listed:\n${lines.slice(-20).join("\n")}`);
+  const outcomes = parsed as Outcome[];
+  const broken = outcomes.find(({ state }) => state === "fail");
+  if (broken) throw new Error(`${broken.path}: ${broken.message}`);
+  const ids = outcomes.map(({ path }) => key(path));
+  const twice = ids.find((id, i) => ids.indexOf(id) < i);
+  if (twice) throw new Error(`two tests are called ${twice}`);
+  return outcomes;
+}
+
+/** What .ci/run installs. */
+const INSTALLED = fileURLToPath(new URL("../../.ci/runtimes/node_modules/.bin", import.meta.url));
+
+/**
+ * Whether and where a host is. Its variable says 0: it is not looked for; 1: it must be found; a path: it is that program. Unset: it
+ * runs where it is found, unless LIMBECK_WEBGPU=0 wants no WebGPU tests at all.
+ */
+function find(name: string, programs: readonly string[]): Pick<Host, "name" | "program" | "required"> {
+  const variable = `LIMBECK_${name.toUpperCase()}`;
+  const wanted = process.env[variable];
+  const missing = (reason: string) => ({
+    name,
+    required: wanted !== undefined && wanted !== "0",
+    program: { missing: reason },
+  });
+  if (wanted === "0") return missing(`${variable}=0`);
+  if (wanted === undefined && process.env.LIMBECK_WEBGPU === "0") return missing("LIMBECK_WEBGPU=0");
+  const folders = [INSTALLED, ...(process.env.PATH ?? "").split(delimiter)];
+  const candidates =
+    wanted !== undefined && wanted !== "1"
+      ? [wanted]
+      : folders.flatMap((folder) => programs.map((p) => join(folder, p)));
+  const path = candidates.find((candidate) => existsSync(candidate));
+  return path
+    ? { name, required: wanted !== undefined, program: { path } }
+    : missing(`no ${candidates.length === 1 ? candidates[0] : programs.join(" or ")} was found`);
+}
+
+const deno: Host = {
+  ...find("Deno", ["deno"]),
+  async start(path, folder, { line, ended }) {
+    const child: ChildProcess = spawn(path, ["run", "--allow-all", "--no-config", join(folder, "main.js")], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    for (const stream of [child.stdout, child.stderr]) if (stream) createInterface(stream).on("line", line);
+    child.once("error", ({ message }) => ended(message));
+    child.once("close", (code, signal) => ended(`ended with ${signal ?? code}`));
+    return {
+      async stop() {
+        if (child.exitCode !== null || child.signalCode !== null) return;
+        child.kill("SIGKILL");
+        await new Promise((resolve) => child.once("close", resolve));
+      },
+    };
+  },
+};
+
+const TYPES: Readonly<Record<string, string>> = { js: "text/javascript", wasm: "application/wasm" };
+
+/** Serves the bundle's folder to this machine, isolated as a page must be for shared memory. */
+async function serve(folder: string): Promise<{ url: string; close(): void }> {
+  const server = createServer(({ url = "/" }, response) => {
+    response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
+    response.setHeader("Cross-Origin-Embedder-Policy", "require-corp");
+    const name = url.slice(1).replace(/[^\w.-]/g, "");
+    if (name === "") {
+      response.setHeader("Content-Type", "text/html");
+      response.end('<!doctype html><meta charset="utf-8"><script type="module" src="main.js"></script>');
+    } else if (existsSync(join(folder, name))) {
+      response.setHeader("Content-Type", TYPES[name.split(".").at(-1) ?? ""] ?? "application/octet-stream");
+      createReadStream(join(folder, name)).pipe(response);
+    } else response.writeHead(404).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, close: () => server.close() };
+}
+
+function browser(name: string, programs: readonly string[], options: LaunchOptions): Host {
+  return {
+    ...find(name, programs),
+    async start(executablePath, folder, { line, ended }) {
+      const server = await serve(folder);
+      let opened: Browser | undefined;
+      const stop = async () => {
+        await opened?.close();
+        server.close();
+      };
+      try {
+        opened = await launch({ ...options, executablePath, headless: true, protocolTimeout: 0 });
+        opened.once("disconnected", () => ended("closed"));
+        const page = await opened.newPage();
+        page.on("console", (message) => line(message.text()));
+        page.on("pageerror", (error) => line(String(error)));
+        page.once("error", ({ message }) => ended(message));
+        page.goto(server.url, { timeout: 0 }).catch(({ message }) => ended(message));
+      } catch (error) {
+        await stop();
+        throw error;
+      }
+      return { stop };
+    },
+  };
+}
+
+// SwiftShader comes with Chromium and needs no GPU. A container has no user namespaces for the sandbox; the page is our own.
+const chromium = browser("Chromium", ["chromium", "chromium-browser", "google-chrome"], {
+  args: [
+    "--no-sandbox",
+    "--enable-unsafe-webgpu",
+    "--use-webgpu-adapter=swiftshader",
+    "--enable-features=Vulkan",
+    "--disable-dev-shm-usage",
+  ],
+});
+
+// On Linux WebGPU is behind a preference, and software drivers are on its list of refused ones.
+const firefox = browser("Firefox", ["firefox-esr", "firefox"], {
+  browser: "firefox",
+  extraPrefsFirefox: { "dom.webgpu.enabled": true, "gfx.webgpu.ignore-blocklist": true },
+});
+
+export const hosts: readonly Host[] = [deno, chromium, firefox];

@@ -1,0 +1,32 @@
+// A student of another family than its teacher: trained, saved, used, and a teacher itself.
+
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { distill, finetune, loadModel } from "../../src/index.ts";
+import { makeTiny, type Tiny } from "../cli/tiny.ts";
+
+let tiny: Tiny;
+beforeAll(async () => {
+  tiny = await makeTiny();
+});
+afterAll(() => tiny?.remove());
+
+const path = (name: string) => join(tiny.folder, name);
+
+test("BERT → DistilBERT → DistilBERT of fewer layers", async () => {
+  const common = { train: path("train.tsv"), maxSteps: 3, batchSize: 8, threads: 1, loggingSteps: 1 };
+  await finetune({ ...common, model: path("base"), out: path("teacher") }).result;
+  const first = { ...common, teacher: path("teacher"), student: "distilbert:2x24x2", out: path("distilbert") };
+  const { model } = await distill({ ...first, recipe: "kd" }).result;
+  expect(model.config).toMatchObject({ model_type: "distilbert", dim: 24, n_layers: 2, id2label: { 0: "negative" } });
+  const second = { ...common, teacher: path("distilbert"), student: "layers:1", out: path("small") };
+  const losses: number[] = [];
+  const run = distill({ ...second, recipe: "kd" });
+  for await (const event of run) if (event.type === "step") losses.push(event.loss);
+  expect(losses.every(Number.isFinite)).toBe(true);
+  const classifier = await loadModel(path("small"), { threads: 1 });
+  const [{ label, score }] = await classifier.predict(["the soup was bland"]);
+  classifier.dispose();
+  expect(["negative", "positive"]).toContain(label);
+  expect(score).toBeGreaterThanOrEqual(0.5);
+});
