@@ -5,6 +5,7 @@ export const PREFIX = "limbeck-test ";
 export interface Outcome {
   /** File, suites, name. */
   readonly path: readonly string[];
+  /** "skip" also in a list, where nothing is run. */
   readonly state: "pass" | "fail" | "skip";
   readonly message?: string;
   readonly stack?: string;

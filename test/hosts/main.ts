@@ -32,10 +32,21 @@ function report(test: Test): void {
   });
 }
 
+/** Tests that were not reported yet, by id. */
+const waiting = new Map<string, Test>();
 const runner: VitestRunner = {
   config,
   importFile: (path) => tests[file(path)](),
-  onAfterRunTask: report,
+  onCollected(files) {
+    for (const test of files.flatMap(leaves)) waiting.set(test.id, test);
+  },
+  // onAfterRunTask does not hear of a test that skips itself.
+  async onTaskUpdate(_, events) {
+    for (const [id, event] of events) {
+      const test = event === "test-finished" && waiting.get(id);
+      if (test && waiting.delete(id)) report(test);
+    }
+  },
 };
 
 const list = globalThis.process?.argv?.includes("--list");
@@ -46,12 +57,10 @@ if (!list) {
 }
 const paths = Object.keys(tests).map((path) => `/${path}`);
 const files = await (list ? collectTests : startTests)(paths, runner);
-for (const { filepath, result, tasks } of files) {
-  // A file that could not be imported, or a hook that failed, is no test's error.
-  const error = result?.errors?.[0];
-  if (error) print({ path: [file(filepath)], state: "fail", message: error.message, stack: error.stack });
-  if (list)
-    for (const test of tasks.flatMap(leaves))
-      print({ path: pathOf(test), state: test.mode === "skip" ? "skip" : "pass" });
-}
+// A file that could not be imported, or a hook that failed, is no test's error.
+for (const { filepath, result } of files)
+  for (const { message, stack } of result?.errors ?? [])
+    print({ path: [file(filepath)], state: "fail", message, stack });
+// Those of a list; and what a suite skipped, which is no event.
+for (const test of waiting.values()) if (list || test.mode === "skip") report(test);
 print("end");
