@@ -122,7 +122,7 @@ async function trained(
       const { tokensPerSecond, secondsLeft, memoryBytes, ...lasting } = event;
       events.push(lasting);
     }
-    const weights = hashOf(await trainer.finish());
+    const weights = await hashOf(await trainer.finish());
     logits.push(await student.logits(batch));
     notes.push(...device.notes());
     return { ...counts, before, weights, events, logits: logits.map((numbers) => numbers.join()), notes };
@@ -217,7 +217,7 @@ describe.skipIf(webgpu.missing)(`a training on ${webgpu.name}`, () => {
         () => undefined,
         (error) => error,
       );
-      const weights = hashOf(await trainer.finish());
+      const weights = await hashOf(await trainer.finish());
       device.dispose();
       return { failure, weights };
     };

@@ -1,6 +1,5 @@
 // A tiny BERT and ragged batches for tests that train.
 
-import { createHash } from "node:crypto";
 import { type Batch, makeBatch } from "../../src/data/batch.ts";
 import type { Executor } from "../../src/executors/executor.ts";
 import { labelMaps } from "../../src/formats/config.ts";
@@ -8,6 +7,7 @@ import type { BertConfig } from "../../src/models/bert.ts";
 import { ADAMW } from "../../src/optim/adamw.ts";
 import { Random } from "../../src/random.ts";
 import { recipes } from "../../src/recipes/index.ts";
+import { sha256 } from "../../src/sha256.ts";
 import { freshWeights, type Weights } from "../../src/train/model.ts";
 import { placeWeights, readWeights, Trainer } from "../../src/train/trainer.ts";
 
@@ -74,4 +74,4 @@ export const bytesOf = (weights: Weights): string =>
     .map(([path, { data }]) => `${path} ${new Uint32Array(data.buffer, data.byteOffset, data.length).join(" ")}`)
     .join("\n");
 
-export const hashOf = (weights: Weights): string => createHash("sha256").update(bytesOf(weights)).digest("hex");
+export const hashOf = (weights: Weights): Promise<string> => sha256(bytesOf(weights));

@@ -96,7 +96,10 @@ for (const device of devices)
       const further = async (trainer: Trainer) => {
         const losses = [];
         for (const batch of batches) losses.push((await trainer.step([batch], 1e-2, hyper)).loss);
-        return { losses, weights: hashOf(await readWeights(trainer.executor, "student", dropped.student.config)) };
+        return {
+          losses,
+          weights: await hashOf(await readWeights(trainer.executor, "student", dropped.student.config)),
+        };
       };
       const [first, second] = [await start(), await start()];
       await further(first);
