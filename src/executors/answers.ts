@@ -4,20 +4,36 @@
 import { LimbeckError } from "../errors.ts";
 
 const NUDGE_MS = 5;
+/** Firefox reports errors of a device that is gone up to half a second before it says so. The loss, the better reason, gets this long. */
+const LOSS_MS = 1000;
 
 export class Answers {
   readonly #queue: GPUQueue;
   readonly #waiting = new Set<(failure: unknown) => void>();
   #failure: LimbeckError | undefined;
+  /** Ends the device in a moment; nothing is answered from here on. */
+  #suspected: LimbeckError | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(queue: GPUQueue) {
+  readonly #end: (failure: LimbeckError) => void;
+
+  /** `end` is told of an error that was no loss, and calls `fail`. */
+  constructor(queue: GPUQueue, end: (failure: LimbeckError) => void) {
     this.#queue = queue;
+    this.#end = end;
   }
 
   /** Throws what ended the device, once something did. */
   check(): void {
-    if (this.#failure) throw this.#failure;
+    const failure = this.#failure ?? this.#suspected;
+    if (failure) throw failure;
+  }
+
+  /** An error which a loss may have caused. */
+  suspect(failure: LimbeckError): void {
+    if (this.#failure || this.#suspected) return;
+    this.#suspected = failure;
+    setTimeout(() => this.#end(failure), LOSS_MS);
   }
 
   /** The first failure stays; whoever waits hears of it. */
@@ -34,17 +50,17 @@ export class Answers {
     const failed = new Promise<never>((_, no) => {
       reject = no;
     });
-    // A lost device fails its maps before or after it says that it is lost: that is the better reason, so it gets a moment.
     const answer = promise.catch((cause) => {
       const message = cause instanceof Error ? cause.message : String(cause);
-      setTimeout(() => this.fail(new LimbeckError("GPU_ERROR", `an answer failed: ${message}`, { cause })), 0);
+      this.suspect(new LimbeckError("GPU_ERROR", `an answer failed: ${message}`, { cause }));
       return failed;
     });
     if (this.#failure) reject(this.#failure);
     this.#waiting.add(reject);
     this.#nudge();
     try {
-      return await Promise.race([answer, failed]);
+      const found = await Promise.race([answer, failed]);
+      return this.#suspected ? await failed : found;
     } finally {
       this.#waiting.delete(reject);
     }

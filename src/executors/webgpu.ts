@@ -82,7 +82,7 @@ export class WebgpuExecutor implements Executor {
   #sending = false;
   readonly #onError = (event: GPUUncapturedErrorEvent) => {
     event.preventDefault();
-    this.#fail(new LimbeckError("GPU_ERROR", `${this.adapter} reported an error: ${event.error.message}`));
+    this.#answers.suspect(new LimbeckError("GPU_ERROR", `${this.adapter} reported an error: ${event.error.message}`));
   };
 
   constructor(device: GPUDevice, options: WebgpuOptions = {}) {
@@ -94,7 +94,7 @@ export class WebgpuExecutor implements Executor {
       this.#fail(new LimbeckError("GPU_LOST", `${this.adapter} was lost (${reason || "unknown"}): ${message}`)),
     );
     this.#pipelines = new Pipelines(device);
-    this.#answers = new Answers(device.queue);
+    this.#answers = new Answers(device.queue, (failure) => this.#fail(failure));
     this.#readback = new Readback(device, this.#answers, this.#counters);
     this.#nothing = this.#buffer(0, STORAGE, "nothing");
     this.#scratch = this.#buffer(0, STORAGE, "scratch");
