@@ -12,11 +12,29 @@ export const LANES = 16;
 export const COLUMNS = 16;
 export const SLICES = 16;
 
-/** The matrix product: a workgroup makes TILE × TILE elements, DEPTH terms of each sum at a time. */
-export const TILE = 32;
-export const DEPTH = 16;
+/**
+ * Tiles of the matrix product (what they say: shaders/matmul.wgsl), all of which give the same bits. The first is for devices that nobody
+ * measured: of llama.cpp's tuning over many GPUs it lost least on the worst (ggml-org/llama.cpp, pull request 22241).
+ */
+export const TILES: readonly Tile[] = [
+  { rows: 32, columns: 32, depth: 16, quadsM: 1, quadsN: 1, shared: true },
+  { rows: 64, columns: 64, depth: 16, quadsM: 1, quadsN: 1, shared: true },
+  { rows: 64, columns: 64, depth: 16, quadsM: 2, quadsN: 2, shared: true },
+  { rows: 128, columns: 64, depth: 16, quadsM: 2, quadsN: 1, shared: true },
+  { rows: 128, columns: 128, depth: 8, quadsM: 2, quadsN: 2, shared: true },
+  { rows: 32, columns: 32, depth: 4, quadsM: 1, quadsN: 1, shared: false },
+];
 
-/** The same inside attention, where sequences are short. */
+export interface Tile {
+  readonly rows: number;
+  readonly columns: number;
+  readonly depth: number;
+  readonly quadsM: number;
+  readonly quadsN: number;
+  readonly shared: boolean;
+}
+
+/** Products inside attention, where sequences are short: squares of this size. */
 export const ATTENTION_TILE = 16;
 
 /** Elements of one tensor that one workgroup squares and adds for the global norm. */

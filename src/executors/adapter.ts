@@ -4,6 +4,9 @@
 import { InputError, LimbeckError } from "../errors.ts";
 import { DEFAULT_LIMITS, type Limit, type Limits } from "./needs.ts";
 
+/** What is used where an adapter has it. */
+const FEATURES: readonly GPUFeatureName[] = ["timestamp-query"];
+
 export interface Adapter {
   /** What messages call it. */
   readonly name: string;
@@ -70,7 +73,10 @@ export async function findAdapter(source: GPU | GPUDevice): Promise<Adapter> {
         raised.map((limit) => [limit, Math.min(wanted[limit], limits[limit] as number)]),
       );
       try {
-        return await adapter.requestDevice({ requiredLimits });
+        return await adapter.requestDevice({
+          requiredLimits,
+          requiredFeatures: FEATURES.filter((name) => features.has(name)),
+        });
       } catch (cause) {
         const message = cause instanceof Error ? cause.message : String(cause);
         throw new LimbeckError("GPU_REFUSED", `${name} gave no device: ${message}${USE_WASM}`, { cause });

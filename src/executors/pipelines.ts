@@ -1,6 +1,7 @@
 // The compiled entry points of the shaders on one device. Layouts are explicit: "auto" would leave out what a shader does not use.
 
 import { LimbeckError } from "../errors.ts";
+import type { Dispatch } from "../program/dispatch.ts";
 import { fileOf, front, shaders } from "./shaders.generated.ts";
 
 export type Access = "storage" | "read-only-storage";
@@ -14,8 +15,18 @@ export class Pipelines {
   readonly #pipelines = new Map<string, GPUComputePipeline>();
   readonly #layoutOf = new Map<GPUComputePipeline, GPUBindGroupLayout>();
 
-  constructor(device: GPUDevice) {
+  /** For each kind of work the number of the variant that it gets. */
+  tiling: readonly number[];
+
+  constructor(device: GPUDevice, tiling: readonly number[] = []) {
     this.#device = device;
+    this.tiling = tiling;
+  }
+
+  /** A dispatch as this device runs it best. */
+  chosen(dispatch: Dispatch): Dispatch {
+    const number = this.tiling[dispatch.kind ?? -1];
+    return { ...dispatch, ...dispatch.variants?.[number] };
   }
 
   /** How many were compiled. */
@@ -23,34 +34,54 @@ export class Pipelines {
     return this.#pipelines.size;
   }
 
-  /** The pipeline of an entry point whose bindings 1, 2, … are accessed like this; binding 0 is the parameter block. */
-  get(entry: string, access: readonly Access[]): GPUComputePipeline {
-    const known = this.#pipelines.get(entry);
-    if (known) return known;
-    const file = fileOf[entry];
-    if (file === undefined) throw new LimbeckError("UNSUPPORTED_OP", `the shaders have no entry point ${entry}`);
-    const most = this.#device.limits.maxStorageBuffersPerShaderStage;
-    if (access.length > most)
-      throw new LimbeckError("GPU_LIMIT", `${entry} binds ${access.length} buffers, the device allows ${most}`);
-    const layout = this.#layout(access);
-    const pipeline = this.#device.createComputePipeline({
-      label: entry,
-      layout: this.#device.createPipelineLayout({ bindGroupLayouts: [layout] }),
-      compute: { module: this.#module(file), entryPoint: entry },
-    });
-    this.#pipelines.set(entry, pipeline);
-    this.#layoutOf.set(pipeline, layout);
-    return pipeline;
+  /** The pipeline of an entry point, behind this head, whose bindings 1, 2, … are accessed like this; binding 0 is the parameter block. */
+  get(entry: string, access: readonly Access[], head = ""): GPUComputePipeline {
+    const key = `${entry}\n${head}`;
+    return (
+      this.#pipelines.get(key) ??
+      this.#keep(key, access, this.#device.createComputePipeline(this.#describe(entry, access, head)))
+    );
+  }
+
+  /** The same while others go on; fails when the device does not take it, and tells nobody else. */
+  async compile(entry: string, access: readonly Access[], head = ""): Promise<GPUComputePipeline> {
+    const key = `${entry}\n${head}`;
+    const known = this.#pipelines.get(key);
+    return (
+      known ??
+      this.#keep(key, access, await this.#device.createComputePipelineAsync(this.#describe(entry, access, head)))
+    );
   }
 
   layoutOf(pipeline: GPUComputePipeline): GPUBindGroupLayout {
     return this.#layoutOf.get(pipeline) as GPUBindGroupLayout;
   }
 
-  #module(file: string): GPUShaderModule {
-    const module =
-      this.#modules.get(file) ?? this.#device.createShaderModule({ label: file, code: `${front}\n${shaders[file]}` });
-    this.#modules.set(file, module);
+  #describe(entry: string, access: readonly Access[], head: string): GPUComputePipelineDescriptor {
+    const file = fileOf[entry];
+    if (file === undefined) throw new LimbeckError("UNSUPPORTED_OP", `the shaders have no entry point ${entry}`);
+    const most = this.#device.limits.maxStorageBuffersPerShaderStage;
+    if (access.length > most)
+      throw new LimbeckError("GPU_LIMIT", `${entry} binds ${access.length} buffers, the device allows ${most}`);
+    return {
+      label: entry,
+      layout: this.#device.createPipelineLayout({ bindGroupLayouts: [this.#layout(access)] }),
+      compute: { module: this.#module(file, head), entryPoint: entry },
+    };
+  }
+
+  #keep(key: string, access: readonly Access[], pipeline: GPUComputePipeline): GPUComputePipeline {
+    this.#pipelines.set(key, pipeline);
+    this.#layoutOf.set(pipeline, this.#layout(access));
+    return pipeline;
+  }
+
+  #module(file: string, head: string): GPUShaderModule {
+    const key = `${file}\n${head}`;
+    // The head may hold `enable` lines, which must come first.
+    const code = `${head}\n${front}\n${shaders[file]}`;
+    const module = this.#modules.get(key) ?? this.#device.createShaderModule({ label: file, code });
+    this.#modules.set(key, module);
     return module;
   }
 

@@ -60,7 +60,8 @@ export function record(program: Program, pipelines: Pipelines): Recording {
     const { op, dims, attributes, inputs, accumulate } = instruction;
     if (accumulate && !op.accumulates)
       throw new LimbeckError("UNSUPPORTED_OP", `the shader of ${op.name} cannot add to what its output holds`);
-    return op.dispatches(dims, attributes, instruction).map((dispatch): Step => {
+    return op.dispatches(dims, attributes, instruction).map((wanted): Step => {
+      const dispatch = pipelines.chosen(wanted);
       if (dispatch.grid.some((n) => n < 1))
         throw new LimbeckError("OP_GRID", `${dispatch.entry} was given ${dispatch.grid.join(" × ")} workgroups`);
       const names = dispatch.bind ?? ["out", ...Object.keys(op.inputs)];
@@ -75,9 +76,9 @@ export function record(program: Program, pipelines: Pipelines): Recording {
       });
       const present = bound.reduce((bits, value, i) => (value === null ? bits : bits | (2 << i)), 0);
       const own = dispatch.parameters ?? op.parameters(dims, attributes, inputs);
-      const parameters = [Number(accumulate), present, ...own];
+      const parameters = [Number(accumulate && names.includes("out")), present, ...own];
       return {
-        ...{ dispatch, bound, pipeline: pipelines.get(dispatch.entry, access) },
+        ...{ dispatch, bound, pipeline: pipelines.get(dispatch.entry, access, dispatch.head) },
         parameters: { offset: append(parameters), size: parameters.length * 4 },
       };
     });

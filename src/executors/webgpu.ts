@@ -13,6 +13,7 @@ import { type Costs, Pace } from "./pace.ts";
 import { Pipelines } from "./pipelines.ts";
 import { Readback } from "./readback.ts";
 import { type Bound, type Command, type Recording, record } from "./recording.ts";
+import { tune } from "./tuning.ts";
 
 // WebGPU's own numbers; the objects that name them are not global everywhere.
 const COPY_SRC = 4;
@@ -55,6 +56,8 @@ export interface WebgpuOptions {
   readonly borrowed?: boolean;
   /** The GPU that the device came from: in Node the process crashes when it is collected while the device is in use or owes an answer. */
   readonly keep?: readonly unknown[];
+  /** For each kind of matrix product the number of its tile; absent: the first, or what `create` finds. */
+  readonly tiling?: readonly number[];
 }
 
 export class WebgpuExecutor implements Executor {
@@ -93,7 +96,7 @@ export class WebgpuExecutor implements Executor {
     device.lost.then(({ reason, message }) =>
       this.#fail(new LimbeckError("GPU_LOST", `${this.adapter} was lost (${reason || "unknown"}): ${message}`)),
     );
-    this.#pipelines = new Pipelines(device);
+    this.#pipelines = new Pipelines(device, options.tiling);
     this.#answers = new Answers(device.queue, (failure) => this.#fail(failure));
     this.#readback = new Readback(device, this.#answers, this.#counters);
     this.#nothing = this.#buffer(0, STORAGE, "nothing");
@@ -103,7 +106,15 @@ export class WebgpuExecutor implements Executor {
   /** On the device of an adapter, with such limits as far as the adapter goes. */
   static async create(adapter: Adapter, limits?: Limits): Promise<WebgpuExecutor> {
     const { name, borrowed, keep } = adapter;
-    return new WebgpuExecutor(await adapter.device(limits), { adapter: name, borrowed, keep });
+    const executor = new WebgpuExecutor(await adapter.device(limits), { adapter: name, borrowed, keep });
+    // A renderer on the CPU takes longer to compile the tiles than any of them saves.
+    if (adapter.kind !== "software") await executor.tune();
+    return executor;
+  }
+
+  /** Finds the fastest tiles of matrix products for what is loaded from now on. They change no bit. */
+  async tune(): Promise<void> {
+    this.#pipelines.tiling = await this.#answers.wait(tune(this.#device, this.#pipelines));
   }
 
   /** What was done so far. */

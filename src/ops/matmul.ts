@@ -2,9 +2,10 @@
 //   dA = dC·op(B)ᵀ   dB = op(A)ᵀ·dC   dbias = Σ rows of dC
 
 import { MATMUL_SCRATCH } from "../../assembly/layout.ts";
-import { TILE } from "../../shaders/layout.ts";
 import { LimbeckError } from "../errors.ts";
+import { elements } from "../program/dispatch.ts";
 import { defineOp, type GradientRule } from "../program/op.ts";
+import { cut } from "../program/tiles.ts";
 import type { Value } from "../program/value.ts";
 import { columnSum } from "./columnSum.ts";
 
@@ -40,8 +41,17 @@ export const matmul = defineOp<Transposes>()({
     Number(attributes.transposeB),
   ],
   dispatches: (dims, attributes) => {
-    const [M, N] = sizes(dims, attributes);
-    return [{ entry: "matmul", grid: [Math.ceil(N / TILE), Math.ceil(M / TILE), 1] }];
+    const [M, N, K] = sizes(dims, attributes);
+    const { parts, ...tiled } = cut({ M, N, K, ...(attributes as Transposes) });
+    const product = { entry: "matmul", ...tiled };
+    if (parts === 1) return [product];
+    const [inParts, scratch] = [["scratch", "a", "b", "nothing"], 4 * M * N * parts];
+    const { head, parameters } = tiled;
+    const bind = ["out", "scratch", "nothing", "bias"];
+    return [
+      { ...product, bind: inParts, scratch },
+      { entry: "matmulSum", head, grid: elements(M * N), parameters, bind },
+    ];
   },
   scratch: (_, threads) => threads * MATMUL_SCRATCH,
   gradient: ({ dy, inputs: { a, b }, attributes }): GradientRule => {

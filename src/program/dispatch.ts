@@ -4,11 +4,22 @@ import { ATTENTION_TILE, COLUMNS, GROUP, ROWS } from "../../shaders/layout.ts";
 
 export type Grid = readonly [x: number, y: number, z: number];
 
+/** One way to compute what another computes bit for bit: a head in front of the shader, and workgroups. */
+export interface Variant {
+  readonly head: string;
+  readonly grid: Grid;
+}
+
 export interface Dispatch {
   /** A function in shaders/; its name is unique among all of them. */
   readonly entry: string;
   /** Workgroups. */
   readonly grid: Grid;
+  /** Lines of `enable`, `alias` and `const` in front of the shader; another head is another pipeline. */
+  readonly head?: string;
+  /** Instead of `head` and `grid`, which are the first of them: an executor takes the one that it found fastest for this kind of work. */
+  readonly variants?: readonly Variant[];
+  readonly kind?: number;
   /**
    * What bindings 1, 2, … hold (0 is the parameter block): "out", "scratch", "nothing", or an input by its name, "tensors.3" for one
    * of many.

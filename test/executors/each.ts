@@ -4,14 +4,14 @@ import { vi } from "vitest";
 import type { Executor } from "../../src/executors/executor.ts";
 import { ReferenceExecutor } from "../../src/executors/reference.ts";
 import { WasmExecutor } from "../../src/executors/wasm.ts";
-import { WebgpuExecutor } from "../../src/executors/webgpu.ts";
+import { WebgpuExecutor, type WebgpuOptions } from "../../src/executors/webgpu.ts";
 import { here } from "../hosts/here.ts";
 
 export interface Device {
   readonly name: string;
   /** Relative to the largest number of a tensor: f64 rounding, or f32 rounding times the length of the sums. */
   readonly tolerance: number;
-  readonly make: () => Promise<Executor>;
+  readonly make: (options?: WebgpuOptions) => Promise<Executor>;
   /** Why it cannot run here; its tests are then skipped by name. */
   readonly missing?: string;
 }
@@ -43,10 +43,10 @@ async function findWebgpu(): Promise<Device> {
     name: missing === undefined ? "webgpu" : `webgpu (skipped: ${missing})`,
     // Sums in another order than WASM's, fused or not as the driver likes, and ÷ and √ of 2.5 units in the last place (WGSL).
     tolerance: 5e-6,
-    make: async () => {
+    make: async (options) => {
       opened ??= openDevice();
       const { device, adapter } = await opened;
-      return new WebgpuExecutor(device, { adapter, borrowed: true });
+      return new WebgpuExecutor(device, { adapter, borrowed: true, ...options });
     },
     ...(missing === undefined ? {} : { missing }),
   });
