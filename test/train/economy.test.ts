@@ -4,7 +4,7 @@
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Encoded } from "../../src/data/batch.ts";
 import { WebgpuExecutor } from "../../src/executors/webgpu.ts";
-import type { BertConfig } from "../../src/formats/config.ts";
+import type { BertConfig } from "../../src/models/bert.ts";
 import { Random } from "../../src/random.ts";
 import { recipes } from "../../src/recipes/index.ts";
 import { TRAINING } from "../../src/train/options.ts";
