@@ -1,5 +1,5 @@
 // C[M, N] (+)= op(a)·op(b) + bias[N]. a is [M, K] or, transposed, [K, M]; b is [K, N] or [N, K].
-// Every element is one sequential sum over k, the same bits in every variant. The head of a variant (src/program/tiles.ts) says:
+// Every element is one sequential sum over k, the same bits in every variant. The head of a variant (tiles.ts) says:
 //   TILE_M, TILE_N, DEPTH  a workgroup makes TILE_M × TILE_N elements, from DEPTH terms at a time
 //   QUADS_M, QUADS_N       a thread makes QUADS_M × QUADS_N (1 or 2) squares of 4 × 4 of them
 //   SHARED                 terms go through shared memory; else each thread reads its own, DEPTH is 4, and it makes one square

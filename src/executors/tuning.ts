@@ -1,8 +1,8 @@
 // Which tile of the matrix product a device runs fastest, measured on it. All tiles give the same bits, which is checked too, so what is
 // measured, and what disturbs the measurement, decides about time alone.
 
+import { cut, type Product, TYPICAL } from "../../shaders/tiles.ts";
 import type { Dispatch } from "../program/dispatch.ts";
-import { cut, type Product, TYPICAL } from "../program/tiles.ts";
 import type { Access, Pipelines } from "./pipelines.ts";
 import { readBuffer, Stopwatch } from "./stopwatch.ts";
 

@@ -2,10 +2,10 @@
 //   dA = dC·op(B)ᵀ   dB = op(A)ᵀ·dC   dbias = Σ rows of dC
 
 import { MATMUL_SCRATCH } from "../../assembly/layout.ts";
+import { cut } from "../../shaders/tiles.ts";
 import { LimbeckError } from "../errors.ts";
 import { elements } from "../program/dispatch.ts";
 import { defineOp, type GradientRule } from "../program/op.ts";
-import { cut } from "../program/tiles.ts";
 import type { Value } from "../program/value.ts";
 import { columnSum } from "./columnSum.ts";
 

@@ -2,12 +2,12 @@
 
 import { describe, expect, test } from "vitest";
 import { TILES } from "../../shaders/layout.ts";
+import { chunkOf, cut, TYPICAL } from "../../shaders/tiles.ts";
 import { findAdapter } from "../../src/executors/adapter.ts";
 import { Pipelines } from "../../src/executors/pipelines.ts";
 import { differingFromFirst, tune } from "../../src/executors/tuning.ts";
 import { keep, matmul } from "../../src/ops/index.ts";
 import { Trace } from "../../src/program/program.ts";
-import { chunkOf, cut, TYPICAL } from "../../src/program/tiles.ts";
 import { Random } from "../../src/random.ts";
 import { here } from "../hosts/here.ts";
 import { webgpu } from "./each.ts";

@@ -4,9 +4,9 @@ import { add, concat, gradient, keep, linear, lstm, lstmGrad, shift } from "../.
 import { Trace } from "../../src/program/program.ts";
 import { sizeOf, type Value } from "../../src/program/value.ts";
 import { Random } from "../../src/random.ts";
-import { here } from "../hosts/here.ts";
 import { devices } from "../executors/each.ts";
 import { fixtureTensors } from "../fixtures/read.ts";
+import { here } from "../hosts/here.ts";
 import { distance, opCase } from "./case.ts";
 
 // Sequences of every kind: long, empty, of one token; an even and an odd number that take a step together; three tail rows.

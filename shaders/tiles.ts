@@ -1,7 +1,7 @@
 // How a matrix product is cut for a GPU: in tiles, for which there are variants, and in parts along k where tiles alone are too few.
 
-import { TILES, type Tile } from "../../shaders/layout.ts";
-import type { Dispatch, Variant } from "./dispatch.ts";
+import type { Dispatch, Variant } from "../src/program/dispatch.ts";
+import { TILES, type Tile } from "./layout.ts";
 
 export interface Product {
   readonly M: number;
