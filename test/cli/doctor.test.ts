@@ -14,7 +14,9 @@ import { wrong } from "../train/gpus.ts";
 const command = new URL("../../dist/cli.js", import.meta.url).pathname;
 
 test("the command: an object on stdout, tables for people, exit 0", async () => {
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, [command, "doctor", "--json"]);
+  // Where WebGPU is not looked for, the command must not find it either.
+  const env = webgpu.missing ? { ...process.env, VK_ICD_FILENAMES: "/nowhere" } : process.env;
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [command, "doctor", "--json"], { env });
   const found = JSON.parse(stdout);
   expect(found).toMatchObject({ type: "doctor", host: "node", cores: node.cores() });
   expect(found.memory).toBeGreaterThan(1e8);
