@@ -25,7 +25,6 @@ const SHARED = [
 const NODE_ONLY: Readonly<Record<string, string>> = {
   "test/executors/pace.test.ts": "needs no host: it turns vitest's clock",
   "test/executors/pool.test.ts": "compares numbers of threads",
-  "test/train/device.test.ts": "folders on disk, and the library's entry point, which is Node's",
   "test/train/economy.test.ts": "needs no host: its device computes nothing",
   "test/ops/tfjs.test.ts": "a library that loads its files by Node's means",
   "test/train/device.test.ts": "the library's entry point, which is Node's",
