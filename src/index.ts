@@ -3,6 +3,7 @@
 import { node } from "./runtimes/node.ts";
 import { Classifier, type ClassifierOptions } from "./train/classifier.ts";
 import { type DistillOptions, distill as distillOn } from "./train/distill.ts";
+import { type Diagnosis, doctor as doctorOn } from "./train/doctor.ts";
 import { type FinetuneOptions, finetune as finetuneOn } from "./train/finetune.ts";
 import { Run } from "./train/handle.ts";
 import type { Metrics } from "./train/metrics.ts";
@@ -16,6 +17,7 @@ export { recipes } from "./recipes/index.ts";
 export type { ClassifierOptions, Prediction, TextOrPair } from "./train/classifier.ts";
 export { Classifier } from "./train/classifier.ts";
 export type { DistillOptions } from "./train/distill.ts";
+export type { Diagnosis } from "./train/doctor.ts";
 export type { FinetuneOptions } from "./train/finetune.ts";
 export type { Run } from "./train/handle.ts";
 export type { Metrics } from "./train/metrics.ts";
@@ -40,6 +42,11 @@ export function distill(options: DistillOptions): Run {
 /** What a run would take: nothing is trained but a few steps that are measured. */
 export function plan(options: PlanOptions): Promise<RunPlan> {
   return planOn(node, options);
+}
+
+/** What this machine has for limbeck: threads, GPU adapters, and how right the kernels are on each. */
+export function doctor(): Promise<Diagnosis> {
+  return doctorOn(node);
 }
 
 /** Opens a model folder for use. */

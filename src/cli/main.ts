@@ -3,6 +3,7 @@
 import { Command } from "commander";
 import { VERSION } from "../version.ts";
 import { distillCommand } from "./distill.ts";
+import { doctorCommand } from "./doctor.ts";
 import { evaluateCommand } from "./evaluate.ts";
 import { endWithReader, fail } from "./failure.ts";
 import { finetuneCommand } from "./finetune.ts";
@@ -21,7 +22,7 @@ Examples:
   limbeck distill  --teacher teacher/ --student layers:3 --train train.tsv --eval dev.tsv --out student/
   limbeck predict  --model student/ "no movement , no yuks"`,
     );
-  for (const make of [finetuneCommand, distillCommand, evaluateCommand, predictCommand, planCommand])
+  for (const make of [finetuneCommand, distillCommand, evaluateCommand, predictCommand, planCommand, doctorCommand])
     program.addCommand(make());
   for (const command of [program, ...program.commands]) command.exitOverride();
   return program;

@@ -46,8 +46,11 @@ function nameOf(info: Info): string {
   return info.description || words(info).join(" ") || "an adapter without a name";
 }
 
-/** The best adapter of a GPU, or the one behind a device. */
-export async function findAdapter(source: GPU | GPUDevice): Promise<Adapter> {
+/** The adapter of a GPU that is best for a wish, or the one behind a device. */
+export async function findAdapter(
+  source: GPU | GPUDevice,
+  wish: GPURequestAdapterOptions = { powerPreference: "high-performance" },
+): Promise<Adapter> {
   if ("queue" in source) {
     // Not every host tells where a device came from.
     const info: Info = source.adapterInfo ?? {};
@@ -57,7 +60,7 @@ export async function findAdapter(source: GPU | GPUDevice): Promise<Adapter> {
       device: async () => source,
     };
   }
-  const adapter = await source.requestAdapter({ powerPreference: "high-performance" });
+  const adapter = await source.requestAdapter(wish);
   if (!adapter)
     throw new InputError(
       "NO_ADAPTER",

@@ -1,7 +1,7 @@
 // limbeck on Node (also Deno and Bun, through their node: modules): compiled modules from dist/, threads from node:worker_threads.
 
 import { readFile } from "node:fs/promises";
-import { availableParallelism } from "node:os";
+import { availableParallelism, totalmem } from "node:os";
 import { Worker } from "node:worker_threads";
 import { SYNC_STOP } from "../../assembly/layout.ts";
 import { InputError, LimbeckError } from "../errors.ts";
@@ -19,6 +19,8 @@ export const node: Runtime = {
   name: "node",
 
   cores: availableParallelism,
+
+  memory: totalmem,
 
   async compile(target) {
     const file = built(`limbeck.${target}.wasm`);

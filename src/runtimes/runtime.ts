@@ -15,6 +15,8 @@ export interface Runtime {
   readonly name: string;
   /** How many threads can run at the same time. */
   cores(): number;
+  /** Bytes of main memory, where the host tells. */
+  memory?(): number;
   /** The kernels: for shared memory and threads, or for one thread. */
   compile(target: "threads" | "single"): Promise<WebAssembly.Module>;
   /**

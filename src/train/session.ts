@@ -60,7 +60,7 @@ export async function openDevice(
     case "wasm":
       return openWasm(runtime, options);
     case "webgpu":
-      return openGpu(() => hostAdapter(runtime), programs);
+      return openGpu(async () => findAdapter(await hostGpu(runtime)), programs);
     case "auto":
       return openBest(runtime, options, programs);
     default:
@@ -77,10 +77,11 @@ async function openWasm(runtime: Runtime, options: Partial<DeviceOptions>): Prom
   return { executor, threads: executor.threads, choice: `wasm: SIMD, strict numerics, ${why}` };
 }
 
-async function hostAdapter(runtime: Runtime): Promise<Adapter> {
+/** The GPU of the host; an error when it has none. */
+export async function hostGpu(runtime: Runtime): Promise<GPU> {
   const gpu = await runtime.gpu?.();
   if (!gpu) throw new InputError("NO_WEBGPU", `${runtime.name} has no WebGPU${USE_WASM}`);
-  return findAdapter(gpu);
+  return gpu;
 }
 
 /** A GPU that computes rightly. `check` may refuse it for more, or return what speaks for it. */
@@ -111,7 +112,7 @@ async function gone(): Promise<never> {
 /** The host's GPU if it is one and computes rightly; otherwise WASM, and why. */
 async function openBest(runtime: Runtime, options: Partial<DeviceOptions>, programs: Programs): Promise<Device> {
   const find = async () => {
-    const adapter = await hostAdapter(runtime);
+    const adapter = await findAdapter(await hostGpu(runtime));
     if (adapter.kind !== "software") return adapter;
     const advice = "runs only when it is asked for by name, --device webgpu";
     throw new LimbeckError("GPU_SOFTWARE", `${adapter.name} computes on the CPU and ${advice}`);

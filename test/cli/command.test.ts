@@ -146,6 +146,21 @@ describe("finetune, distill, evaluate, predict, plan: each on what the one befor
     },
   );
 
+  test.skipIf(webgpu.missing)(`finetune on ${webgpu.name} leaves what it ran on, and ends by itself`, async () => {
+    const { code, stderr } = await limbeck(`finetune --model base --out onGpu --device webgpu ${SMALL}`);
+    expect(code, stderr).toBe(0);
+    expect(JSON.parse(await read("onGpu/limbeck.json")).device).toMatch(/^webgpu: .+, \d+ kernels agree/);
+  });
+
+  test("auto says what it chose and why, once", async () => {
+    const { code, stdout, stderr } = await limbeck(`finetune --model base --out chosen --json ${SMALL}`);
+    expect(code, stderr).toBe(0);
+    const { device } = JSON.parse(await read("chosen/limbeck.json"));
+    expect(device).toMatch(/^(webgpu: .+ agree with the reference|wasm: .+, 1 thread, because .)/);
+    expect(objects(stdout).filter(({ text }) => text === device)).toHaveLength(1);
+    expect(stderr.split(device)).toHaveLength(2);
+  });
+
   test("predict: arguments, lines, pairs, JSON", async () => {
     const { child, ended } = start(["predict", "--model", "teacher", "a good room", "a bad one"]);
     child.stdin.end();

@@ -172,6 +172,50 @@ describe.skipIf(webgpu.missing)(`the executor ${webgpu.name}`, () => {
     executor.dispose();
   });
 
+  test("a submit that the device rejects stops the run", async () => {
+    const { device, executor } = await fresh();
+    const made = new Map<string | undefined, GPUBuffer>();
+    const make = device.createBuffer.bind(device);
+    device.createBuffer = (descriptor) => {
+      const buffer = make(descriptor);
+      made.set(descriptor.label, buffer);
+      return buffer;
+    };
+    const { x, total, program } = adder();
+    executor.write(x, Float32Array.of(1, 2, 3));
+    const loaded = executor.load(program);
+    made.get("total")?.destroy();
+    executor.run(loaded);
+    await expect(executor.read(x)).rejects.toMatchObject({
+      code: "GPU_ERROR",
+      message: expect.stringMatching(/reported an error.*destroyed/s),
+    });
+    expect(() => executor.run(loaded)).toThrow(/reported an error/);
+    await expect(executor.read(total)).rejects.toMatchObject({ code: "GPU_ERROR" });
+    executor.dispose();
+  });
+
+  test.each(["a map", "the end of a submit"])("%s that fails stops the run", async (what) => {
+    const { device, executor } = await fresh();
+    const { x, program } = adder();
+    const loaded = executor.load(program);
+    executor.write(x, Float32Array.of(1, 2, 3));
+    const refuse = () => Promise.reject(new Error("no memory to map"));
+    if (what === "a map") {
+      const make = device.createBuffer.bind(device);
+      device.createBuffer = (descriptor) => Object.assign(make(descriptor), { mapAsync: refuse });
+    } else device.queue.onSubmittedWorkDone = refuse;
+    executor.run(loaded);
+    const end = what === "a map" ? executor.read(x) : executor.finished();
+    await expect(end).rejects.toMatchObject({
+      code: "GPU_ERROR",
+      message: expect.stringContaining("no memory to map"),
+    });
+    expect(() => executor.run(loaded)).toThrow(/no memory to map/);
+    await expect(executor.read(x)).rejects.toMatchObject({ code: "GPU_ERROR" });
+    executor.dispose();
+  });
+
   test("the self-test passes, and sees a kernel that is wrong", async () => {
     const executor = await webgpu.make();
     const errors = await selfTest(executor);

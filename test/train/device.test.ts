@@ -14,6 +14,7 @@ import { requireFaster } from "../../src/train/probe.ts";
 import { openDevice } from "../../src/train/session.ts";
 import { makeTiny, type Tiny } from "../cli/tiny.ts";
 import { webgpu } from "../executors/each.ts";
+import { posing, wrong } from "./gpus.ts";
 import { tinyConfig } from "./tiny.ts";
 
 /** Node with another GPU, or without one. */
@@ -23,19 +24,6 @@ async function choiceOn(runtime: Runtime, device: "auto" | "webgpu" = "auto"): P
   const opened = await openDevice(runtime, { threads: 1, device });
   opened.executor.dispose();
   return opened.choice;
-}
-
-/** A GPU whose adapter says something else about itself. */
-function posing(gpu: GPU, info: Partial<GPUAdapterInfo>): GPU {
-  return {
-    async requestAdapter(options?: GPURequestAdapterOptions) {
-      const adapter = (await gpu.requestAdapter(options)) as GPUAdapter;
-      return {
-        ...{ info, limits: adapter.limits, features: adapter.features },
-        requestDevice: (descriptor: GPUDeviceDescriptor) => adapter.requestDevice(descriptor),
-      };
-    },
-  } as unknown as GPU;
 }
 
 const WASM = "wasm: SIMD, strict numerics, 1 thread, because ";
@@ -121,15 +109,7 @@ describe.skipIf(webgpu.missing)(`devices of ${webgpu.name}`, () => {
   });
 
   test("auto refuses one that computes wrongly, by name and reason", async () => {
-    // Its products are never computed.
-    const lazy = posing(gpu, { vendor: "acme", architecture: "x1" });
-    const broken = {
-      async requestAdapter() {
-        const adapter = (await lazy.requestAdapter()) as GPUAdapter;
-        const { info, limits, features } = adapter;
-        return { info, limits, features, requestDevice: async () => forgetful(await adapter.requestDevice()) };
-      },
-    } as unknown as GPU;
+    const broken = wrong(gpu, { vendor: "acme", architecture: "x1" });
     const reason = /because acme x1 computes wrongly: matmul is off by \S+.* \(at most 0\.0001 is rounding\)$/;
     expect(await choiceOn(host(async () => broken))).toMatch(reason);
     await expect(
@@ -175,14 +155,3 @@ describe.skipIf(webgpu.missing)(`devices of ${webgpu.name}`, () => {
     device.destroy();
   });
 });
-
-/** A device that makes pipelines of matmul's shader that do nothing. */
-function forgetful(device: GPUDevice): GPUDevice {
-  const make = device.createShaderModule.bind(device);
-  device.createShaderModule = ({ label, code }) =>
-    make({
-      label,
-      code: label?.startsWith("matmul") ? code.replaceAll(/(@compute[^{]*\{)/g, "$1 if (true) { return; }") : code,
-    });
-  return device;
-}
