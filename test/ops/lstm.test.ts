@@ -4,9 +4,10 @@ import { add, concat, gradient, keep, linear, lstm, lstmGrad, shift } from "../.
 import { Trace } from "../../src/program/program.ts";
 import { sizeOf, type Value } from "../../src/program/value.ts";
 import { Random } from "../../src/random.ts";
-import { node } from "../../src/runtimes/node.ts";
+
 import { devices } from "../executors/each.ts";
 import { fixtureTensors } from "../fixtures/read.ts";
+import { here } from "../hosts/here.ts";
 import { distance, opCase } from "./case.ts";
 
 // Sequences of every kind: long, empty, of one token; an even and an odd number that take a step together; three tail rows.
@@ -94,7 +95,7 @@ test("the number of threads changes no bit", async () => {
       keep(lstm({ x, weight: W, offsets: rows }, direction), "h"),
       keep(lstmGrad({ dy, z: x, weight: W, offsets: rows }, direction), "dz"),
     ];
-    const executor = await WasmExecutor.create(node, { threads });
+    const executor = await WasmExecutor.create(here.runtime, { threads });
     const loaded = executor.load(trace.finish("threads"));
     const random = new Random(4, "threads");
     executor.write(rows, Uint32Array.from(offsets.data));
