@@ -122,8 +122,8 @@ async function bundles() {
       bundle: true,
       format: "esm",
       platform: "node",
-      // An optional package that is looked for when it is asked for.
-      external: ["webgpu"],
+      // Optional packages that are looked for when they are asked for.
+      external: ["webgpu", "compromise/two"],
       target: "es2022",
       logLevel: "warning",
       banner: isCommand ? { js: command } : {},

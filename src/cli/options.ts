@@ -106,6 +106,7 @@ const GROUPS = {
     title: "Distillation:",
     entries: [
       ["--recipe <name>", "kd, pkd-skip, pkd-last, or hard: labels alone (default: kd)", text],
+      ["--embeddings <file>", "word vectors, as GloVe or word2vec write them (bilstm; default: the teacher's)", text],
       ["--init-from <folder>", "where layers:… takes its layers, instead of the teacher", text],
       ["--temperature <t>", "of the soft labels", number],
       ["--alpha <a>", "share of the soft term, 0 to 1", number],
@@ -138,7 +139,7 @@ export const OWN = {
   teacher: (help: string): Entry => ["--teacher <folders>", help, texts],
   student: [
     "--student <what>",
-    "layers:K, layers:0,2,4, bert:LxD[xHxF], distilbert:…, a folder or a config.json",
+    "layers:K, layers:0,2,4, bert:LxD[xHxF], bilstm[:H[xFC]], distilbert:…, a folder or a config.json",
     text,
   ],
   train: ["--train <file>", "training rows: .tsv, .csv or .jsonl", text],

@@ -48,6 +48,13 @@ export interface Batch {
   segmentOrder: Uint32Array; // [N], rows by segment
   positionOrder: Uint32Array; // [N], rows by position
   first: Uint32Array; // [B], the row of [CLS]
+  last: Uint32Array; // [B], the last row
+  // The two texts of a pair apart, for models that read each by itself: the rows of [CLS], of the first text with its
+  // [SEP] (segment 0), and of the second with its own (segment 1), as if they were three sequences.
+  textOffsets: Uint32Array; // [3·B + 1]
+  firstOfText: Uint32Array; // [B]
+  lastOfText: Uint32Array; // [B]
+  firstOfPair: Uint32Array; // [B]; the second text's last row is `last`
   labels: Uint32Array; // [B]
   // In f64, which the reference executor keeps; an f32 executor rounds when it is given them.
   scores: Float64Array; // [B]
@@ -90,6 +97,11 @@ export function makeBatch(encoded: readonly Encoded[], options: BatchOptions): B
     segmentOrder: new Uint32Array(0),
     positionOrder: new Uint32Array(0),
     first: new Uint32Array(size).fill(NONE),
+    last: new Uint32Array(size).fill(NONE),
+    textOffsets: new Uint32Array(3 * size + 1).fill(tokens),
+    firstOfText: new Uint32Array(size).fill(NONE),
+    lastOfText: new Uint32Array(size).fill(NONE),
+    firstOfPair: new Uint32Array(size).fill(NONE),
     labels: new Uint32Array(size).fill(NONE),
     scores: new Float64Array(size),
     labelWeight: new Float64Array(size),
@@ -107,6 +119,7 @@ export function makeBatch(encoded: readonly Encoded[], options: BatchOptions): B
       else batch.labels[sequence] = label;
       batch.labelWeight[sequence] = labelWeight;
     }
+    placeTexts(batch, sequence, segments);
     for (let position = 0; position < ids.length; position++, row++) {
       batch.ids[row] = ids[position];
       batch.segments[row] = segments[position];
@@ -117,6 +130,21 @@ export function makeBatch(encoded: readonly Encoded[], options: BatchOptions): B
   batch.segmentOrder = sortedRows(batch.segments);
   batch.positionOrder = sortedRows(batch.positions);
   return batch;
+}
+
+/** Where the two texts of a sequence lie; what is no pair, or has no row beside [CLS], has the rows that there are. */
+function placeTexts(batch: Batch, sequence: number, segments: ArrayLike<number>): void {
+  const first = batch.first[sequence];
+  const end = first + segments.length;
+  const cut = Array.from(segments).indexOf(1);
+  const second = cut < 0 ? end : first + cut;
+  batch.textOffsets.set([first, Math.min(first + 1, second), second], 3 * sequence);
+  if (second > first + 1) {
+    batch.firstOfText[sequence] = first + 1;
+    batch.lastOfText[sequence] = second - 1;
+  }
+  if (end > second) batch.firstOfPair[sequence] = second;
+  batch.last[sequence] = end - 1;
 }
 
 /** Row indices by ascending value, equal values by ascending row. NONE is the largest u32, so tail rows come last. */

@@ -2,6 +2,7 @@
 // file before any training. Everything that was decided for the user is said in `notes`.
 
 import { InputError } from "../errors.ts";
+import { type Tagged, type Tags, wordsOf } from "./augmentation/words.ts";
 import { BadRows, type Row, readTable, type Table, type TableOptions } from "./table.ts";
 
 export type Kind = "classification" | "regression";
@@ -13,6 +14,8 @@ export interface Example {
   label?: number;
   /** The physical line where the row starts. */
   line: number;
+  /** The part of speech of each word of text and pair, where a column of the file has them. */
+  tags?: Tagged;
 }
 
 export interface DatasetOptions extends Omit<TableOptions, "isHeader"> {
@@ -20,6 +23,9 @@ export interface DatasetOptions extends Omit<TableOptions, "isHeader"> {
   textColumn?: string | number;
   pairColumn?: string | number;
   labelColumn?: string | number;
+  /** A tag for each word of the text, of the second text: parts of speech for augmentation. */
+  tagColumn?: string | number;
+  pairTagColumn?: string | number;
   /** How many malformed rows may be left out. */
   skipBad?: number;
   task?: Kind;
@@ -68,7 +74,8 @@ const KNOWN_COLUMNS = new Set([...PAIR_COLUMNS.flat(), ...TEXT_COLUMNS, ...LABEL
 export async function readDataset(bytes: Uint8Array, file: string, options: DatasetOptions = {}): Promise<Dataset> {
   const bad = new BadRows(file, options.skipBad ?? 0);
   // Digits are indices of columns, and could stand in any row of data.
-  const told = [options.textColumn, options.pairColumn, options.labelColumn].filter(
+  const { textColumn, pairColumn, labelColumn, tagColumn, pairTagColumn } = options;
+  const told = [textColumn, pairColumn, labelColumn, tagColumn, pairTagColumn].filter(
     (column) => typeof column === "string" && !/^\d+$/.test(column),
   );
   const isHeader = (cells: string[]) =>
@@ -84,10 +91,11 @@ export async function readDataset(bytes: Uint8Array, file: string, options: Data
   const columns = pickColumns(table, file, options, notes);
   const read = table.rows.flatMap((row) => readRow(row, table, columns, bad));
   const labels = settleLabels(read, file, options, bad, notes);
-  const examples = read.flatMap(({ text, pair, line }, index): Example[] => {
+  const examples = read.flatMap(({ text, pair, line, tags }, index): Example[] => {
     const label = labels.values[index];
     if (label === "bad") return [];
-    return [{ text, ...(pair === undefined ? {} : { pair }), ...(label === undefined ? {} : { label }), line }];
+    const optional = { ...(pair === undefined ? {} : { pair }), ...(label === undefined ? {} : { label }) };
+    return [{ text, ...optional, line, ...(tags === undefined ? {} : { tags }) }];
   });
   const labelled = examples.filter(({ label }) => label !== undefined).length;
   if (examples.length === 0) throw onlyBad();
@@ -121,6 +129,8 @@ interface Columns {
   text: number;
   pair?: number;
   label?: number;
+  tags?: number;
+  pairTags?: number;
 }
 
 function pickColumns(table: Table, file: string, options: DatasetOptions, notes: string[]): Columns {
@@ -166,8 +176,13 @@ function pickColumns(table: Table, file: string, options: DatasetOptions, notes:
   if (columns.text === undefined) {
     return fail(`which column holds the text? Say --text-column (and --label-column). ${shown}`);
   }
-  const used = [columns.text, columns.pair, columns.label].filter((index) => index !== undefined);
-  if (new Set(used).size < used.length) fail("one column cannot be two of text, pair and label.");
+  if (options.tagColumn !== undefined) columns.tags = find(options.tagColumn, "--tag-column");
+  if (options.pairTagColumn !== undefined) columns.pairTags = find(options.pairTagColumn, "--pair-tag-column");
+  const [first, second, pair] = [columns.tags, columns.pairTags, columns.pair].map((index) => index !== undefined);
+  if (first ? second !== pair : second)
+    fail("each text needs its tags: --tag-column for the first, --pair-tag-column for the second.");
+  const used = Object.values(columns).filter((index) => index !== undefined);
+  if (new Set(used).size < used.length) fail("one column cannot be two of text, pair, label and tags.");
 
   const title = (index: number | undefined) =>
     index === undefined ? "none" : table.columns ? `"${table.columns[index]}"` : `column ${index}`;
@@ -185,6 +200,7 @@ interface ReadRow {
   /** Trimmed; undefined when the cell is empty, null or absent. */
   label: string | undefined;
   line: number;
+  tags: Tagged | undefined;
 }
 
 function readRow(row: Row, table: Table, columns: Columns, bad: BadRows): ReadRow[] {
@@ -220,7 +236,17 @@ function readRow(row: Row, table: Table, columns: Columns, bad: BadRows): ReadRo
     }
     label = String(cell ?? "").trim() || undefined;
   }
-  return [{ text, pair, label, line: row.line }];
+  if (columns.tags === undefined) return [{ text, pair, label, line: row.line, tags: undefined }];
+  const tagsOf = (index: number, words: string): Tags | undefined => {
+    const tags = wordsOf(textOf(index) ?? "");
+    const expected = wordsOf(words).length;
+    if (tags.length === expected) return tags;
+    if (tags.length > 0) reject(`${title(index)} has ${tags.length} tags for the ${expected} words of the text.`);
+    return undefined;
+  };
+  const tags = tagsOf(columns.tags, text);
+  const pairTags = columns.pairTags === undefined ? [] : tagsOf(columns.pairTags, pair ?? "");
+  return tags && pairTags ? [{ text, pair, label, line: row.line, tags: [tags, pairTags] }] : [];
 }
 
 interface Labels {

@@ -18,6 +18,8 @@ export interface Tokenizer {
   /** One more than the largest id: rows of the embedding table that these ids need. */
   readonly vocabularySize: number;
   readonly padId: number;
+  /** Id of every token. */
+  readonly vocabulary: ReadonlyMap<string, number>;
   /** What a model folder holds: all four files, those that were absent derived from the others. */
   readonly files: ReadonlyMap<string, string>;
   /** [CLS] text [SEP], or [CLS] text [SEP] pair [SEP]; of a pair the longer text is cut first. */
@@ -59,6 +61,7 @@ export function loadTokenizer(files: ReadonlyMap<string, string>): Tokenizer {
   const ids = [...settings.vocabulary.values(), ...settings.added.map(({ id }) => id)];
   return {
     vocabularySize: ids.reduce((most, id) => Math.max(most, id), -1) + 1,
+    vocabulary: settings.vocabulary,
     padId: settings.vocabulary.get(settings.special.pad_token) ?? 0,
     files: filesOf(files, settings),
     encode,

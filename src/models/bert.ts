@@ -7,7 +7,7 @@ import { type CommonConfig, headsFault, integer, oneOf, positive, probability } 
 import { add, dropoutAt, unary } from "../ops/index.ts";
 import type { Scope } from "../program/scope.ts";
 import type { Value } from "../program/value.ts";
-import { type Family, inherited } from "./family.ts";
+import { type Family, inherited, stack } from "./family.ts";
 import type { BatchValues, Features } from "./features.ts";
 import { ACTIVATIONS, type Activation, attend, dense, embed, firstTokens, norm } from "./parts.ts";
 
@@ -130,7 +130,9 @@ export const bert: Family<BertConfig> = {
   aside: ["cls."],
   head: ["classifier.", "bert.pooler."],
   layers: "bert.encoder.layer.",
+  words: "bert.embeddings.word_embeddings.weight",
   trace,
+  ...stack,
   size: ({ num_hidden_layers, hidden_size, num_attention_heads, intermediate_size }) => ({
     layers: num_hidden_layers,
     width: hidden_size,

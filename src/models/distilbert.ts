@@ -9,7 +9,7 @@ import { cos, exp, log } from "../math.ts";
 import { add, dropoutAt, unary } from "../ops/index.ts";
 import type { Scope } from "../program/scope.ts";
 import type { Value } from "../program/value.ts";
-import { type Family, inherited } from "./family.ts";
+import { type Family, inherited, stack } from "./family.ts";
 import type { BatchValues, Features } from "./features.ts";
 import { ACTIVATIONS, type Activation, attend, dense, embed, firstTokens, norm } from "./parts.ts";
 
@@ -109,7 +109,9 @@ export const distilbert: Family<DistilbertConfig> = {
   aside: ["vocab_transform.", "vocab_layer_norm.", "vocab_projector.", "qa_outputs."],
   head: ["classifier.", "pre_classifier."],
   layers: "distilbert.transformer.layer.",
+  words: "distilbert.embeddings.word_embeddings.weight",
   trace,
+  ...stack,
   size: ({ n_layers, dim, n_heads, hidden_dim }) => ({
     layers: n_layers,
     width: dim,

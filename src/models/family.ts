@@ -3,6 +3,7 @@
 import type { CommonConfig } from "../formats/config.ts";
 import type { FolderFormat } from "../formats/huggingface.ts";
 import type { Scope } from "../program/scope.ts";
+import type { Random } from "../random.ts";
 import type { BatchValues, Features } from "./features.ts";
 
 /** The numbers that make a model of a family small or large. */
@@ -14,20 +15,50 @@ export interface Size {
   readonly inner: number;
 }
 
+/** What a fresh student is made for. */
+export interface Purpose {
+  /** Width of the word vectors that its embeddings begin with. */
+  readonly vectors: number;
+  /** The data are pairs of texts. */
+  readonly pair: boolean;
+}
+
 /** Its parameters are those of transformers' class `architecture`, path for path. */
 export interface Family<C extends CommonConfig> extends FolderFormat<C> {
   /** Prefixes of the parameters that belong to the task: the classifier, then what may be made afresh together with it. */
   readonly head: readonly string[];
   /** Parameters of layer i have paths that begin with this, i and a point. */
   readonly layers: string;
+  /** The table of word embeddings, a row a token. */
+  readonly words: string;
+  /** Tables that begin as word vectors: of the teacher, or of a file. */
+  readonly vectors?: readonly string[];
   /** Traces the model on a batch, as far as it has the features. Dropout is active when the scope trains. */
   trace(scope: Scope, config: C, batch: BatchValues): Partial<Features> & Pick<Features, "logits">;
   size(config: C): Size;
+  /** How a size is written behind the family's name in --student, and what such a text says; undefined where it says none. */
+  readonly usage: string;
+  readonly parse: (text: string) => Partial<Size> | undefined;
   /** A model of that size, otherwise like another one (of any family): vocabulary, lengths, labels. */
   sized(size: Size, like: CommonConfig): C;
+  /** Whether such a model reads pairs of texts and nothing else. */
+  pairsOnly?(config: C): boolean;
+  /** Where the shape of a fresh model depends on its purpose. */
+  suited?(config: C, purpose: Purpose): C;
   /** First numbers of a parameter where they are not the usual ones of train/model.ts. */
-  fresh?(path: string, shape: readonly number[], config: C): Float32Array | undefined;
+  fresh?(path: string, shape: readonly number[], config: C, random: Random): Float32Array | undefined;
 }
+
+/** Sizes of a stack of layers. */
+export const stack: Pick<Family<CommonConfig>, "usage" | "parse"> = {
+  usage: ":LxD[xHxF]",
+  parse: (text) => {
+    const numbers = /^:(\d+)x(\d+)(?:x(\d+))?(?:x(\d+))?$/.exec(text)?.slice(1);
+    if (!numbers) return undefined;
+    const [layers, width, heads, inner] = numbers.map((n) => (n === undefined ? undefined : Number(n)));
+    return { layers, width, heads, inner };
+  },
+};
 
 /** `like` itself where it is of the same family, else what all families have of it, and this family's own defaults. */
 export function inherited<C extends CommonConfig>(like: CommonConfig, type: C["model_type"], own: Partial<C>): C {

@@ -62,6 +62,11 @@ export interface BatchValues extends BatchShape {
   readonly positionOrder: Value;
   readonly offsets: Value;
   readonly first: Value;
+  readonly last: Value;
+  readonly textOffsets: Value;
+  readonly firstOfText: Value;
+  readonly lastOfText: Value;
+  readonly firstOfPair: Value;
   readonly labels: Value;
   readonly scores: Value;
   readonly labelWeight: Value;
@@ -82,6 +87,11 @@ export function batchValues(trace: Trace, shape: BatchShape): BatchValues {
     positionOrder: perRow("positionOrder"),
     offsets: perSequence("offsets", "u32", 1),
     first: perSequence("first", "u32"),
+    last: perSequence("last", "u32"),
+    textOffsets: trace.input("batch/textOffsets", [3 * shape.sequences + 1], "u32"),
+    firstOfText: perSequence("firstOfText", "u32"),
+    lastOfText: perSequence("lastOfText", "u32"),
+    firstOfPair: perSequence("firstOfPair", "u32"),
     labels: perSequence("labels", "u32"),
     scores: trace.input("batch/scores", [shape.sequences, 1]),
     labelWeight: perSequence("labelWeight", "f32"),

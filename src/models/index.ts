@@ -3,11 +3,12 @@
 import { type CommonConfig, parseConfigOf, serializeConfigOf } from "../formats/config.ts";
 import type { Scope } from "../program/scope.ts";
 import { bert } from "./bert.ts";
+import { bilstm } from "./bilstm.ts";
 import { distilbert } from "./distilbert.ts";
 import type { Family } from "./family.ts";
 import type { BatchValues } from "./features.ts";
 
-const all = [bert, distilbert] as const;
+const all = [bert, distilbert, bilstm] as const;
 
 type ConfigOf<F> = F extends Family<infer C> ? C : never;
 

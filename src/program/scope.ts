@@ -13,16 +13,25 @@ export class Scope {
     readonly path: string = "",
     /** Every parameter asked for, by its path: what a checkpoint of this model must hold. */
     readonly parameters: Map<string, Value> = new Map(),
+    /** Those of them that training leaves alone. */
+    readonly frozen: Set<Value> = new Set(),
   ) {}
 
   in(name: string): Scope {
-    return new Scope(this.trace, this.owner, this.training, this.#join(name), this.parameters);
+    return new Scope(this.trace, this.owner, this.training, this.#join(name), this.parameters, this.frozen);
   }
 
   parameter(name: string, shape: readonly number[]): Value {
     const path = this.#join(name);
     const value = this.trace.state(`${this.owner}/${path}`, shape);
     this.parameters.set(path, value);
+    return value;
+  }
+
+  /** A parameter that is not trained. */
+  fixed(name: string, shape: readonly number[]): Value {
+    const value = this.parameter(name, shape);
+    this.frozen.add(value);
     return value;
   }
 

@@ -8,7 +8,7 @@ import { encode, measureLatency, predictAll, score, truncationNote } from "./eva
 import { predictionPrograms } from "./largest.ts";
 import type { Metrics } from "./metrics.ts";
 import { argmax } from "./metrics.ts";
-import { labelsOf, loadModel, type Model } from "./model.ts";
+import { labelsOf, loadModel, type Model, requirePairs } from "./model.ts";
 import type { DeviceOptions } from "./options.ts";
 import { LastingDevice, LastingPredictor } from "./recovery.ts";
 import { type DataSource, type FolderSource, maxLengthFor, openData, openDevice, openFolder } from "./session.ts";
@@ -65,6 +65,7 @@ export class Classifier {
   async predict(texts: readonly TextOrPair[]): Promise<Prediction[]> {
     const rows = texts.map((text) => {
       const [first, pair] = typeof text === "string" ? [text, undefined] : text;
+      requirePairs(this.model, pair !== undefined);
       return this.model.tokenizer.encode(first, pair, this.#maxLength);
     });
     const C = this.model.config.num_labels;
@@ -91,6 +92,7 @@ export class Classifier {
     const labels = labelsOf(this.model.config);
     const known = labels ? { label2id: this.model.config.label2id } : { task: "regression" as const };
     const dataset = await openData(this.runtime, data, { ...options, ...known });
+    requirePairs(this.model, dataset.pair);
     const set = encode(dataset, this.model.tokenizer, this.#maxLength);
     const logits = await predictAll(this.#predictor, set.rows);
     return {

@@ -5,9 +5,10 @@ import { parseConfig } from "../models/index.ts";
 import { recipeNamed } from "../recipes/index.ts";
 import type { Hyper, Recipe } from "../recipes/recipe.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
+import { embeddingTable } from "./embeddings.ts";
 import { freshWeights, labelsOf, loadModel, type Model, requireLabels, withLabels } from "./model.ts";
 import { checkNumbers, TRAINING } from "./options.ts";
-import { baseName, type FolderSource, openFolder } from "./session.ts";
+import { baseName, type DataSource, type FolderSource, openFile, openFolder } from "./session.ts";
 import { freshStudent, layersOf, parseStudent, pruneLayers } from "./student.ts";
 import { type CommonOptions, checkOutput, readData, type Setup, type TrainingRun, train } from "./train.ts";
 
@@ -18,6 +19,8 @@ export interface DistillOptions extends CommonOptions, Partial<Hyper> {
   readonly student: FolderSource | Model;
   /** Where `layers:…` takes its layers from instead of the teacher: the un-tuned base, as PKD did. */
   readonly initFrom?: FolderSource | Model;
+  /** Word vectors in the text format of GloVe or word2vec, for a student that begins with such: a file, in place of the teacher's. */
+  readonly embeddings?: DataSource;
   /** hard, kd, pkd-skip or pkd-last. */
   readonly recipe?: string;
   /** Teacher layers (from 1) for the student's layers below its last. */
@@ -39,12 +42,12 @@ export async function distillSetup(runtime: Runtime, options: DistillOptions): P
   checkNumbers({ ...options });
   const recipe = recipeNamed(options.recipe ?? "kd");
   const teachers = await loadTeachers(runtime, options);
-  const student = await makeStudent(runtime, options, teachers[0]);
   const labels = labelsOf(teachers[0].config);
   const argmax = options.targets === "argmax";
   if (argmax && labels === null)
     throw new InputError("TARGETS", "argmax needs classes, and this teacher gives a score.", { where: "--targets" });
   const data = await readData(runtime, options, labels);
+  const student = await makeStudent(runtime, options, teachers[0], data.train.pair);
   const hyper: Hyper = { temperature: 1, alpha: 0, beta: 0, ...recipe.defaults, ...givenHyper(options, recipe) };
   const names = teachers.map(({ name }) => name);
   return {
@@ -107,7 +110,7 @@ function checkVocabulary(a: Model, b: Model): void {
   );
 }
 
-async function makeStudent(runtime: Runtime, options: DistillOptions, teacher: Model): Promise<Model> {
+async function makeStudent(runtime: Runtime, options: DistillOptions, teacher: Model, pair: boolean): Promise<Model> {
   const seed = options.seed ?? TRAINING.seed;
   const labels = labelsOf(teacher.config);
   const load = async (source: FolderSource | Model) =>
@@ -128,6 +131,10 @@ async function makeStudent(runtime: Runtime, options: DistillOptions, teacher: M
         where: "--init-from",
       },
     );
+  if (options.embeddings !== undefined && spec.kind !== "fresh")
+    throw new InputError("EMBEDDINGS", `only a fresh student begins with word vectors, not "${options.student}".`, {
+      where: "--embeddings",
+    });
   if (spec.kind === "layers") {
     const source = options.initFrom === undefined ? teacher : await load(options.initFrom);
     checkVocabulary(teacher, source);
@@ -135,8 +142,12 @@ async function makeStudent(runtime: Runtime, options: DistillOptions, teacher: M
     const name = `${options.student} of ${baseName(source.name)}`;
     return { ...source, ...pruneLayers(source, layersOf(spec)), name, notes };
   }
-  if (spec.kind === "fresh")
-    return { ...teacher, ...freshStudent(spec, teacher.config, seed), name: options.student, notes: [] };
+  if (spec.kind === "fresh") {
+    const file = options.embeddings === undefined ? undefined : await openFile(runtime, options.embeddings);
+    const given = file && embeddingTable(file, teacher.tokenizer, teacher.config.vocab_size, seed);
+    const body = freshStudent(spec, { like: teacher, pair, seed, vectors: given?.vectors });
+    return { ...teacher, ...body, name: options.student, notes: given ? [given.note] : [] };
+  }
   if (spec.path.endsWith(".json")) {
     const text = new TextDecoder().decode(await runtime.readFile(spec.path));
     const config = withLabels(parseConfig(text, spec.path), labels);

@@ -56,21 +56,27 @@ export function requireLabels(model: Model, labels: Labels, whose: string): Mode
   );
 }
 
+/** Some models read pairs of texts and nothing else. */
+export function requirePairs({ config, name }: Model, pair: boolean): void {
+  if (pair || !familyOf(config).pairsOnly?.(config)) return;
+  throw new InputError("NO_PAIR", "this model reads pairs of texts; give it a second text (--pair-column).", {
+    where: name,
+  });
+}
+
 export function parameterCount(config: ModelConfig): number {
   return [...parametersOf(config).values()].reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0);
 }
 
 /** One fresh parameter as Hugging Face makes it: N(0, initializer_range); norms are the identity, biases zero. */
 function fresh(path: string, shape: readonly number[], config: ModelConfig, seed: number): Tensor {
-  const own = familyOf(config).fresh?.(path, shape, config);
+  const random = new Random(seed, `init/${path}`);
+  const own = familyOf(config).fresh?.(path, shape, config, random);
   if (own) return { shape: [...shape], data: own };
   const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
   // The only vectors beside biases are weights of norms.
   if (shape.length === 1) data.fill(path.endsWith(".bias") ? 0 : 1);
-  else {
-    const random = new Random(seed, `init/${path}`);
-    for (let i = 0; i < data.length; i++) data[i] = random.normal() * config.initializer_range;
-  }
+  else for (let i = 0; i < data.length; i++) data[i] = random.normal() * config.initializer_range;
   return { shape: [...shape], data };
 }
 

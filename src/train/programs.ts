@@ -37,12 +37,13 @@ export const metricOf = (term: string) => ({ name: `metrics/term/${term}`, shape
 export const logitsOf = (owner: string, rows: number, classes: number) =>
   ({ name: `${owner}/out/logits`, shape: [rows, classes], dtype: "f32" }) as const;
 
-/** Name → shape of every parameter of a model, by checkpoint path. */
-export function parametersOf(config: ModelConfig): Map<string, readonly number[]> {
+/** Name → shape of every parameter of a model, by checkpoint path; without those that training leaves alone, if asked. */
+export function parametersOf(config: ModelConfig, trained = false): Map<string, readonly number[]> {
   const trace = new Trace();
   const scope = new Scope(trace, "any", false);
   traceModel(scope, config, batchValues(trace, { sequences: 1, rows: 1, longest: 1 }));
-  return new Map([...scope.parameters].map(([path, value]) => [path, value.shape]));
+  const kept = [...scope.parameters].filter(([, value]) => !(trained && scope.frozen.has(value)));
+  return new Map(kept.map(([path, value]) => [path, value.shape]));
 }
 
 export function forwardProgram({ owner, config }: Placed, shape: BatchShape): Program {
@@ -120,7 +121,8 @@ export function stepPrograms(structure: StepStructure, shape: BatchShape): StepP
   const loss = Object.entries(terms)
     .map(([name, term]) => mul(term, trace.input(weightOf(name).name, [1])))
     .reduce(add);
-  const targets = [...scope.parameters.values()].map(
+  const trained = [...scope.parameters.values()].filter((parameter) => !scope.frozen.has(parameter));
+  const targets = trained.map(
     (parameter) => [parameter, trace.state(companions(parameter.name).gradient, parameter.shape)] as const,
   );
   gradient(loss, new Map(targets));
@@ -135,6 +137,6 @@ export function stepPrograms(structure: StepStructure, shape: BatchShape): StepP
 
 export function updateProgram({ owner, config }: Placed): Program {
   const trace = new Trace();
-  adamwUpdate(trace, new Map([...parametersOf(config)].map(([path, shape]) => [`${owner}/${path}`, shape])));
+  adamwUpdate(trace, new Map([...parametersOf(config, true)].map(([path, shape]) => [`${owner}/${path}`, shape])));
   return trace.finish("update");
 }

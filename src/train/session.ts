@@ -144,9 +144,13 @@ export function openFolder(runtime: Runtime, source: FolderSource): Files {
   return typeof source === "string" ? runtime.folder(source) : source;
 }
 
+/** A file by its path, or as it is. */
+export async function openFile(runtime: Runtime, source: DataSource): Promise<{ name: string; bytes: Uint8Array }> {
+  return typeof source === "string" ? { name: source, bytes: await runtime.readFile(source) } : source;
+}
+
 export async function openData(runtime: Runtime, source: DataSource, options: DatasetOptions): Promise<Dataset> {
-  const [name, bytes] =
-    typeof source === "string" ? [source, await runtime.readFile(source)] : [source.name, source.bytes];
+  const { name, bytes } = await openFile(runtime, source);
   return readDataset(bytes, name, options);
 }
 

@@ -1,23 +1,17 @@
-// Students: `layers:3`, `layers:0,2,4` (layers of another model, with its embeddings and head), `bert:4x312[x12[x1200]]` (a fresh one; so for
-// every family). A folder or a config.json is left to the caller, who can read files.
+// Students: `layers:3`, `layers:0,2,4` (layers of another model, with its embeddings and head), `bert:4x312[x12[x1200]]` or `bilstm:150` (a
+// fresh one; each family says how its sizes are written). A folder or a config.json is left to the caller, who can read files.
 
 import { InputError } from "../errors.ts";
+import type { Size } from "../models/family.ts";
 import { families, familyOf, type ModelConfig } from "../models/index.ts";
-import { freshWeights, type Weights } from "./model.ts";
+import { freshWeights, type Tensor, type Weights } from "./model.ts";
 
 type Body = { config: ModelConfig; weights: Weights };
 
 export type StudentSpec =
   | { readonly kind: "layers"; readonly layers: readonly number[] | number }
-  | {
-      readonly kind: "fresh";
-      /** Its model_type. */
-      readonly type: string;
-      readonly layers: number;
-      readonly width: number;
-      readonly heads?: number;
-      readonly inner?: number;
-    }
+  /** type: its model_type. */
+  | { readonly kind: "fresh"; readonly type: string; readonly size: Partial<Size> }
   | { readonly kind: "path"; readonly path: string };
 
 export function parseStudent(text: string): StudentSpec {
@@ -27,22 +21,21 @@ export function parseStudent(text: string): StudentSpec {
     const numbers = chosen[1].split(",").map(Number);
     return { kind: "layers", layers: numbers.length === 1 ? numbers[0] : numbers };
   }
-  const [, type, sizes] = /^([a-z]+):(.*)$/s.exec(text) ?? [];
-  // Not of this kind: a drive's letter, or a folder with a colon in its name.
-  if (type !== "layers" && !families.has(type)) return { kind: "path", path: text };
-  const fresh = /^(\d+)x(\d+)(?:x(\d+))?(?:x(\d+))?$/.exec(sizes);
-  if (!fresh || type === "layers") {
-    const usages = [...families.keys()].map((known) => `${known}:LxD[xHxF]`);
+  const [, type, rest = ""] = /^([a-z]+)(:.*)?$/s.exec(text) ?? [];
+  const size = families.get(type)?.parse(rest);
+  // Not of this kind: a folder, a drive's letter, or a name with a colon.
+  if (!size && (rest === "" || (type !== "layers" && !families.has(type)))) return { kind: "path", path: text };
+  if (!size) {
+    const usages = [...families.values()].map(({ type: known, usage }) => `${known}${usage}`);
     throw new InputError(
       "STUDENT",
-      `"${text}" is not understood; expected layers:K, layers:0,2,4 or ${usages.join(" or ")}.`,
+      `"${text}" is not understood; expected layers:K, layers:0,2,4, ${usages.slice(0, -1).join(", ")} or ${usages.at(-1)}.`,
       { where },
     );
   }
-  const [layers, width, heads, inner] = fresh.slice(1).map((n) => (n === undefined ? undefined : Number(n)));
-  if (!layers || !width || heads === 0 || inner === 0)
+  if (Object.values(size).includes(0))
     throw new InputError("STUDENT", `"${text}": every number must be at least 1.`, { where });
-  return { kind: "fresh", type, layers, width, heads, inner };
+  return { kind: "fresh", type, size };
 }
 
 /** A model of the chosen layers of another, numbered from 0, in the given order. */
@@ -74,9 +67,24 @@ export function layersOf(spec: StudentSpec & { kind: "layers" }): readonly numbe
   return typeof spec.layers === "number" ? Array.from({ length: spec.layers }, (_, i) => i) : spec.layers;
 }
 
-/** A smaller model with the vocabulary, lengths and labels of `like`; heads default to those of `like`, the inner width to 4·D. */
-export function freshStudent(spec: StudentSpec & { kind: "fresh" }, like: ModelConfig, seed: number): Body {
-  const { type, layers, width, heads = familyOf(like).size(like).heads, inner = 4 * width } = spec;
+/** What a fresh student begins with beside its size. */
+export interface Beginning {
+  readonly like: Body;
+  /** The data are pairs of texts. */
+  readonly pair: boolean;
+  readonly seed: number;
+  /** A row a token, in place of the word embeddings of `like`. */
+  readonly vectors?: Tensor;
+}
+
+/**
+ * A model with the vocabulary, lengths and labels of `like`; heads default to those of `like`, the inner width to 4·D. Where its family
+ * begins with word vectors, they are those of `like` unless others are given.
+ */
+export function freshStudent({ type, size }: StudentSpec & { kind: "fresh" }, beginning: Beginning): Body {
+  const { like, pair, seed } = beginning;
+  const family = familyOf({ model_type: type });
+  const { layers = 1, width = 1, heads = familyOf(like.config).size(like.config).heads, inner = 4 * width } = size;
   if (width % heads !== 0) {
     const divisors = Array.from({ length: Math.min(width, 64) }, (_, i) => i + 1).filter((h) => width % h === 0);
     throw new InputError(
@@ -85,6 +93,14 @@ export function freshStudent(spec: StudentSpec & { kind: "fresh" }, like: ModelC
       { where: "--student" },
     );
   }
-  const config = familyOf({ model_type: type }).sized({ layers, width, heads, inner }, like);
-  return { config, weights: freshWeights(config, seed) };
+  if (beginning.vectors && !family.vectors)
+    throw new InputError("EMBEDDINGS", `a student of type ${type} does not begin with word vectors; bilstm does.`, {
+      where: "--embeddings",
+    });
+  const vectors = beginning.vectors ?? (like.weights.get(familyOf(like.config).words) as Tensor);
+  const sized = family.sized({ layers, width, heads, inner }, like.config);
+  const config = family.suited?.(sized, { vectors: vectors.shape[1], pair }) ?? sized;
+  const weights = freshWeights(config, seed, (path) => !family.vectors?.includes(path));
+  for (const path of family.vectors ?? []) weights.set(path, { ...vectors, data: vectors.data.slice() });
+  return { config, weights };
 }

@@ -9,7 +9,7 @@ import type { Runtime } from "../runtimes/runtime.ts";
 import { type EncodedSet, encode, measureLatency, predictAll, score, truncationNote } from "./evaluate.ts";
 import { trainingPrograms } from "./largest.ts";
 import { classes, type Metrics } from "./metrics.ts";
-import { type Labels, labelsOf, type Model, parameterCount } from "./model.ts";
+import { type Labels, labelsOf, type Model, parameterCount, requirePairs } from "./model.ts";
 import { checkNumbers, type DeviceOptions, TRAINING, type TrainingOptions } from "./options.ts";
 import { type Judged, judge, saveRun } from "./output.ts";
 import type { StepStructure } from "./programs.ts";
@@ -118,6 +118,7 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
   const options = trainingOptions(common);
   const { student, teachers, data } = setup;
   const all = [...teachers, student];
+  for (const model of all) requirePairs(model, data.train.pair);
   const maxLength = maxLengthOf(setup, common);
   const events: TrainingEvent[] = [];
   const notes: string[] = [];

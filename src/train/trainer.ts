@@ -54,9 +54,11 @@ export async function readWeights(executor: Executor, owner: string, config: Mod
 export function writeBatch(executor: Executor, batch: Batch): void {
   const write = (name: string, data: Float64Array | Uint32Array, shape: readonly number[] = [data.length]) =>
     executor.write({ name: `batch/${name}`, shape, dtype: data instanceof Uint32Array ? "u32" : "f32" }, data);
-  const { ids, segments, positions, order, segmentOrder, positionOrder, offsets, first, labels } = batch;
+  const { ids, segments, positions, order, segmentOrder, positionOrder, offsets, first, last, labels } = batch;
+  const { textOffsets, firstOfText, lastOfText, firstOfPair } = batch;
   for (const [name, data] of Object.entries({
-    ...{ ids, segments, positions, order, segmentOrder, positionOrder, offsets, first, labels },
+    ...{ ids, segments, positions, order, segmentOrder, positionOrder, offsets, first, last, labels },
+    ...{ textOffsets, firstOfText, lastOfText, firstOfPair },
     ...{ labelWeight: batch.labelWeight, rowWeight: batch.rowWeight },
   }))
     write(name, data);

@@ -93,3 +93,14 @@ test("batches take the order piece by piece, the last may be short", () => {
   const pieces = [...batchesOf(Uint32Array.of(4, 1, 3, 0, 2), 2)].map((piece) => [...piece]);
   expect(pieces).toEqual([[4, 1], [3, 0], [2]]);
 });
+
+test("the two texts of a pair are told apart: [CLS], then each text with its [SEP]", () => {
+  const pair = { ids: [2, 10, 11, 3, 12, 3], segments: [0, 0, 0, 0, 1, 1] };
+  const single = { ids: [2, 10, 3], segments: [0, 0, 0] };
+  const batch = makeBatch([pair, single, { ids: [2], segments: [0] }], { size: 4 });
+  expect([...batch.last]).toEqual([5, 8, 9, NONE]);
+  expect([...batch.textOffsets]).toEqual([0, 1, 4, 6, 7, 9, 9, 10, 10, 10, 10, 10, 10]);
+  expect([...batch.firstOfText]).toEqual([1, 7, NONE, NONE]);
+  expect([...batch.lastOfText]).toEqual([3, 8, NONE, NONE]);
+  expect([...batch.firstOfPair]).toEqual([4, NONE, NONE, NONE]);
+});

@@ -82,7 +82,7 @@ export async function bundle(): Promise<string> {
     outdir: folder,
     ...{ bundle: true, splitting: true, format: "esm", target: "es2022", platform: "neutral", sourcemap: "inline" },
     mainFields: ["module", "main"],
-    external: ["webgpu"],
+    external: ["webgpu", "compromise/two"],
     alias: { vitest: join(root, "test/hosts/vitest.ts") },
     loader: { ".safetensors": "binary", ".json": "binary" },
     plugins: [virtual(await sharedTests())],

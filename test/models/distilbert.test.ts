@@ -80,7 +80,8 @@ test("layers are cut out with the head", () => {
 test("a fresh one of another family's teacher has its vocabulary, lengths and labels", () => {
   const teacher = parseConfig(text("bert-a/config.json"), "bert-a");
   const spec = parseStudent("distilbert:2x24x4") as StudentSpec & { kind: "fresh" };
-  const student = freshStudent(spec, teacher, 3);
+  const like = { config: teacher, weights: freshWeights(teacher, 1) };
+  const student = freshStudent(spec, { like, pair: false, seed: 3 });
   expect(student.config).toMatchObject({
     ...{ model_type: "distilbert", n_layers: 2, dim: 24, n_heads: 4, hidden_dim: 96, sinusoidal_pos_embds: false },
     ...{ vocab_size: 99, max_position_embeddings: 40, id2label: { 0: "negative", 1: "positive" } },

@@ -30,3 +30,22 @@ test("BERT → DistilBERT → DistilBERT of fewer layers", async () => {
   expect(["negative", "positive"]).toContain(label);
   expect(score).toBeGreaterThanOrEqual(0.5);
 });
+
+test("BERT → BiLSTM: one channel learns, the other stays; the folder is a model as any other", async () => {
+  const common = { train: path("train.tsv"), batchSize: 8, threads: 1, loggingSteps: 1 };
+  await finetune({ ...common, maxSteps: 1, model: path("base"), out: path("teacher2") }).result;
+  const student = { ...common, teacher: path("teacher2"), student: "bilstm:8x6", out: path("bilstm"), recipe: "kd" };
+  const { model } = await distill({ ...student, maxSteps: 3, learningRate: 1e-2 }).result;
+  expect(model.config).toMatchObject({ model_type: "bilstm", hidden_size: 8, classifier_size: 6 });
+  const channel = (name: string) => model.weights.get(`embeddings.${name}.weight`)?.data;
+  const { model: untrained } = await distill({ ...student, maxSteps: 3, learningRate: 0, out: undefined }).result;
+  expect(channel("frozen")).toEqual(untrained.weights.get("embeddings.frozen.weight")?.data);
+  expect(channel("trained")).not.toEqual(channel("frozen"));
+  const classifier = await loadModel(path("bilstm"), { threads: 1 });
+  const [{ label }] = await classifier.predict(["the soup was bland"]);
+  classifier.dispose();
+  expect(["negative", "positive"]).toContain(label);
+  const { model: second } = await distill({ ...common, maxSteps: 1, teacher: path("bilstm"), student: "bilstm:4" })
+    .result;
+  expect(second.config).toMatchObject({ hidden_size: 4 });
+});
