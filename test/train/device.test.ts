@@ -55,7 +55,7 @@ describe("auto without a GPU runs on WASM and says why in one sentence", () => {
     [
       "an adapter that gives no device",
       adapters(async () => ({
-        ...{ info: { vendor: "acme", architecture: "x1" }, limits: DEFAULT_LIMITS },
+        ...{ info: { vendor: "acme", architecture: "x1" }, limits: DEFAULT_LIMITS, features: new Set() },
         requestDevice: () => Promise.reject(new Error("out of devices")),
       })),
       "acme x1 gave no device: out of devices",

@@ -82,8 +82,8 @@ function shapesOf(steps: number): number {
 const STEPS = 300;
 
 describe.each([
-  ["fine-tuning 4×312", structure(small, "hard"), { dispatches: 370, submits: 10 }],
-  ["BERT-base → 4×312 by kd", structure(small, "kd", base), { dispatches: 560, submits: 20 }],
+  ["fine-tuning 4×312", structure(small, "hard"), { dispatches: 380, submits: 10 }],
+  ["BERT-base → 4×312 by kd", structure(small, "kd", base), { dispatches: 570, submits: 20 }],
   [
     "BERT-base → 6 layers by pkd-skip",
     structure({ ...base, num_hidden_layers: 6 }, "pkd-skip", base),
