@@ -12,10 +12,15 @@ fn norm(first: u32, at: u32) -> f32 {
   return sqrt(sumOf(part, at, LANES));
 }
 
+/** max may drop a NaN, which must not become a number. */
+fn divisorOf(length: f32) -> f32 {
+  return select(max(length, p.epsilon), length, isNotANumber(length));
+}
+
 @compute @workgroup_size(ROWS * LANES)
 fn normalize(here: Here) {
   let row = min(rowOf(here), p.R - 1u);
-  let divisor = max(norm(row * p.D, here.at), p.epsilon);
+  let divisor = divisorOf(norm(row * p.D, here.at));
   if (rowOf(here) != row) { return; }
   for (var c = here.at % LANES; c < p.D; c += LANES) { out[row * p.D + c] = x[row * p.D + c] / divisor; }
 }
@@ -29,7 +34,7 @@ fn normalizeGrad(here: Here) {
   for (var c = here.at % LANES; c < p.D; c += LANES) { part += dy[first + c] * x[first + c]; }
   let product = sumOf(part, here.at, LANES);
   if (rowOf(here) != row) { return; }
-  let divisor = max(length, p.epsilon);
+  let divisor = divisorOf(length);
   let inner = select(product / length, 0.0, length <= p.epsilon);
   for (var c = here.at % LANES; c < p.D; c += LANES) {
     let i = first + c;

@@ -64,7 +64,7 @@ export function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
   let most = 1;
   let apart = 0;
   for (let i = 0; i < b.length; i++) {
-    most = Math.max(most, Math.abs(b[i]));
+    most = Math.max(most, Math.abs(b[i]) || 0);
     apart =
       Number.isNaN(a[i]) !== Number.isNaN(b[i])
         ? Number.POSITIVE_INFINITY

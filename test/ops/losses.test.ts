@@ -52,6 +52,18 @@ describe("kl", () => {
         ({ logits, teacher, temperature, weight }) =>
           kl({ targets: softmax({ x: teacher, temperature }, {}), logits, temperature, weight }, {}),
       );
+  // 1e-40 has fewer bits than other numbers, and a GPU may take it for 0; its logarithm is an ordinary number, or that of 0.
+  opCase(
+    "targets and probabilities that are subnormal",
+    {
+      logits: { shape: [3, 3], data: [95, 0, 0, 0, 3, 95, 0, 0, 0] },
+      targets: { shape: [3, 3], data: [1, 1e-40, 1e-45, 1e-39, 1, 1.1e-38, 1e-41, 1, 0], fixed: true },
+      temperature: { shape: [1], data: [1], fixed: true },
+      weight: { shape: [3], data: [0.5, 0.25, 0.25], fixed: true },
+    },
+    ({ targets, logits, temperature, weight }) => kl({ targets, logits, temperature, weight }, {}),
+    { gradients: false },
+  );
   opCase(
     "a target of exactly zero",
     {

@@ -53,6 +53,21 @@ describe("dispatches of a step", () => {
   });
 });
 
+test("whatever lies in buffers of 128 MiB has a grid within WebGPU's smallest limits, be it many sequences or long ones", () => {
+  const narrow = { ...tinyConfig(2, 32), vocab_size: 30522 };
+  for (const [sequences, rows, longest] of [
+    [60_000, 2 ** 17, 16],
+    [1024, 2 ** 17, 128],
+    [1, 512, 512],
+  ]) {
+    const shape = { sequences, rows, longest };
+    const structure = { student: { owner: "s", config: narrow }, teachers: [], recipe: recipes.hard };
+    const { gradient } = stepPrograms({ ...structure, regression: false, normalizePatience: true }, shape);
+    for (const { entry, grid } of dispatches(gradient)) expect(Math.max(...grid), entry).toBeLessThanOrEqual(65535);
+    for (const value of gradient.values) expect(sizeOf(value) * 4, value.name).toBeLessThanOrEqual(2 ** 27);
+  }
+});
+
 test("a grid has as many workgroups as asked for, in two dimensions where one does not reach", () => {
   expect(elements(1)).toEqual([1, 1, 1]);
   expect(elements(257)).toEqual([2, 1, 1]);
