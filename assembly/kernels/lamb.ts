@@ -1,9 +1,10 @@
 // LAMB (You et al. 2020, arXiv:1904.00962, algorithm 2) of one tensor, with clipping by the global norm, in place:
 //   g ← g·min(1, maxNorm/(norm + 1e-6))   (maxNorm 0: not clipped);   m ← m + (g − m)·(1 − β1);   v ← v·β2 + g²·(1 − β2)
 //   u = m/(1 − β1ᵗ)/(√v/√(1 − β2ᵗ) + ε) + weightDecay·w;   w ← w − lr·‖w‖/‖u‖·u;   g ← 0
-// The ratio is 1 where a norm is 0 and where decay is 0 (then weightDecay is 0 too). u lies in g until it is used. Both norms are sums of
+// Both corrections are 1 where `correct` is 0. The ratio is 1 where a norm is 0 and where decay is 0 (then weightDecay is 0 too). u lies in g until it is used. Both norms are sums of
 // 4096 elements each, these added in order in f64. If the norm of all tensors is not finite nothing but g changes: it becomes 0.
-// words: 5 w[n], 6 g[n], 7 m[n], 8 v[n], 9 hyper[8] = lr, β1, β2, ε, weightDecay, 1 − β1ᵗ, √(1 − β2ᵗ), maxNorm, 10 norm[1], 11 n, 12 decay
+// words: 5 w[n], 6 g[n], 7 m[n], 8 v[n], 9 hyper[8] = lr, β1, β2, ε, weightDecay, 1 − β1ᵗ, √(1 − β2ᵗ), maxNorm, 10 norm[1], 11 n, 12 decay,
+//        13 correct
 // scratch: two floats for each 4096 elements.
 
 import { dot, put, shareElements } from "../rows";
@@ -25,8 +26,9 @@ function direct(cmd: usize, first: u32, end: u32): void {
   const new2 = f32x4.splat(<f32>1 - load<f32>(hyper, 8));
   const epsilon = v128.load32_splat(hyper, 12);
   const weightDecay = decay ? v128.load32_splat(hyper, 16) : f32x4.splat(0);
-  const correction1 = v128.load32_splat(hyper, 20);
-  const correction2 = v128.load32_splat(hyper, 24);
+  const correct = load<u32>(cmd, 4 * 13);
+  const correction1 = correct ? v128.load32_splat(hyper, 20) : f32x4.splat(1);
+  const correction2 = correct ? v128.load32_splat(hyper, 24) : f32x4.splat(1);
   const maxNorm = load<f32>(hyper, 28);
   const clip = f32x4.splat(maxNorm > 0 ? min<f32>(1, maxNorm / (norm + <f32>1e-6)) : 1);
   for (let i = first; i < end; i += 4) {

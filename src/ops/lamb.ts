@@ -2,7 +2,8 @@
 //   s = min(1, maxNorm/(‖g‖ + 1e-6));  m ← β₁m + (1−β₁)·s·g;  v ← β₂v + (1−β₂)·(s·g)²
 //   u = (m/(1−β₁ᵗ))/(√v/√(1−β₂ᵗ) + ε) + λ·w;  w ← w − lr·(‖w‖/‖u‖)·u;  g ← 0
 // The ratio is 1 where either norm is 0. Tensors without `decay` have neither λ nor a ratio, as in the authors' and in MobileBERT's code.
-// `hyper` is adamw's (corrections of 1 leave the correction out). When ‖g‖, the norm of all tensors, is not finite only g is zeroed.
+// Without `correct` both corrections are 1, as in MobileBERT's code. `hyper` is adamw's. When ‖g‖, the norm of all tensors, is not finite
+// only g is zeroed.
 
 import { CHUNK } from "../../shaders/layout.ts";
 import { elements, spread } from "../program/dispatch.ts";
@@ -15,20 +16,21 @@ const scratch = ({ total }: Dims) => 8 * Math.ceil(total / CHUNK) + 4;
 
 const length = (x: Float64Array) => Math.sqrt(x.reduce((sum, v) => sum + v * v, 0));
 
-export const lamb = defineOp<{ decay: boolean }>()({
+export const lamb = defineOp<{ decay: boolean; correct: boolean }>()({
   name: "lamb",
   inputs: { w: "...", g: "...", m: "...", v: "...", hyper: "8", norm: "1" },
   output: null,
   writes: ["w", "g", "m", "v"],
-  parameters: ({ total }, { decay }) => [total, Number(decay)],
+  parameters: ({ total }, { decay, correct }) => [total, Number(decay), Number(correct)],
   scratch,
   dispatches: (dims) => [
     { entry: "lambDirection", grid: spread(Math.ceil(dims.total / CHUNK)), bind, scratch: scratch(dims) },
     { entry: "lambRatio", grid: [1, 1, 1], bind },
     { entry: "lamb", grid: elements(dims.total), bind },
   ],
-  formula: ({ inputs: { w, g, m, v, hyper, norm }, attributes: { decay } }) => {
-    const [lr, beta1, beta2, epsilon, lambda, correction1, rootCorrection2, maxNorm] = hyper;
+  formula: ({ inputs: { w, g, m, v, hyper, norm }, attributes: { decay, correct } }) => {
+    const [lr, beta1, beta2, epsilon, lambda, , , maxNorm] = hyper;
+    const [correction1, rootCorrection2] = correct ? hyper.subarray(5, 7) : [1, 1];
     if (Number.isFinite(norm[0])) {
       const s = maxNorm > 0 ? Math.min(1, maxNorm / (norm[0] + 1e-6)) : 1;
       const u = g.map((gradient, i) => {

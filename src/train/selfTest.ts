@@ -46,12 +46,12 @@ type Given = (name: string, shape: readonly number[], data: readonly number[], d
 
 /** An optimiser on 5,000 random weights, clipped. */
 const update =
-  (optimizer: typeof adamw | typeof bertAdam) =>
+  (optimizer: typeof adamw | typeof bertAdam | typeof lamb) =>
   (s: State, f: Given): Value => {
     const [w, g, m, v] = [s("w", 5000), s("g", 5000), s("square m", 5000), s("square v", 5000)];
     const hyper = f("hyper", [8], [1e-2, 0.9, 0.999, 1e-8, 0.1, 0.19, 0.045, 1]);
     const norm = globalNorm({ tensors: [g] }, {});
-    return optimizer({ w, g, m, v, hyper, norm, own: norm }, { decay: true });
+    return optimizer({ w, g, m, v, hyper, norm, own: norm }, { decay: true, correct: true });
   };
 
 // Sizes that are no multiple of any tile, a sequence that is empty, rows without an id, and a tail.

@@ -71,9 +71,15 @@ describe("lamb", () => {
         opCase(
           `decay ${decay}, clip ${maxNorm} at norm ${norm}, ${name}`,
           { ...tensors, hyper: hyper(maxNorm), norm: { shape: [1], data: [norm] } },
-          ({ w, g, m, v, hyper, norm }) => lamb({ w, g, m, v, hyper, norm }, { decay }),
+          ({ w, g, m, v, hyper, norm }) => lamb({ w, g, m, v, hyper, norm }, { decay, correct: decay }),
           { gradients: false },
         );
+  opCase(
+    "without correction of the bias",
+    { ...many, hyper: hyper(1), norm: { shape: [1], data: [5] } },
+    ({ w, g, m, v, hyper, norm }) => lamb({ w, g, m, v, hyper, norm }, { decay: true, correct: false }),
+    { gradients: false },
+  );
   opCase(
     "no step where the direction is zero",
     {
@@ -84,7 +90,7 @@ describe("lamb", () => {
       hyper: { ...hyper(0), data: [1e-2, 0.9, 0.999, 1e-8, 0, 0.19, 0.045, 0] },
       norm: { shape: [1], data: [0] },
     },
-    ({ w, g, m, v, hyper, norm }) => lamb({ w, g, m, v, hyper, norm }, { decay: true }),
+    ({ w, g, m, v, hyper, norm }) => lamb({ w, g, m, v, hyper, norm }, { decay: true, correct: true }),
     { gradients: false },
   );
 });
