@@ -58,7 +58,7 @@ export class LastingDevice {
   }
 
   get canBeLost(): boolean {
-    return this.#device.again !== undefined;
+    return this.executor.name === "webgpu";
   }
 
   /** What the user should hear of, once. */
@@ -84,6 +84,8 @@ export class LastingDevice {
   /** Work that may be done again: on another device, should this one be lost. */
   async attempt<T>(work: (executor: Executor) => Promise<T>): Promise<T> {
     for (;;) {
+      // Until everything is back, another device knows nothing.
+      if (this.#replacing) await this.#replacing;
       const device = this.#device;
       try {
         const result = await work(device.executor);
@@ -124,7 +126,9 @@ export class LastingDevice {
     const { executor, again } = this.#device;
     executor.dispose();
     this.#lost.push(this.#device);
-    let why = `this was loss ${this.#losses} without ${this.every} steps between`;
+    let why = again
+      ? `this was loss ${this.#losses} without ${this.every} steps between`
+      : "the device was given and cannot be opened again";
     while (again && this.#losses < LOSSES)
       try {
         this.#device = await again();

@@ -106,7 +106,7 @@ async function trained(
     const student = new LastingPredictor(device, structure.student);
     const logits = [await teacher.logits(batch)];
     const trainer = new LastingTrainer(device, structure, { optimizer: ADAMW, seed: 7 });
-    const options = { ...TRAINING, learningRate: 1e-2, batchSize: 4, maxSteps: 7, loggingSteps: 2, evalSteps: 5 };
+    const options = { ...TRAINING, learningRate: 1e-2, batchSize: 4, epochs: 4, maxSteps: 7, loggingSteps: 2, evalSteps: 5 };
     const loop = trainingLoop({
       ...{ trainer, hyper, options, train: set, eval: set, parameters: 0 },
       teacherLogits: await predictAll(teacher, set.rows),
