@@ -76,6 +76,10 @@ export class LastingDevice {
     await this.attempt(async (executor) => placeWeights(executor, owner, weights));
   }
 
+  placeAgain(owner: string): void {
+    placeWeights(this.executor, owner, this.#placed.get(owner) ?? new Map());
+  }
+
   /** As `place`, of weights that are there already. */
   keep(owner: string, weights: Weights): void {
     this.#placed.set(owner, weights);
@@ -217,7 +221,6 @@ export class LastingTrainer {
       [this.#snapshot, this.#since] = [undefined, []];
       return this.#on(device.executor).step(microBatches, learningRate, hyper);
     }
-    if (!this.#snapshot) await this.#keep();
     const taken: Taken = { microBatches, learningRate, hyper, wanted };
     this.#since.push(taken);
     await device.attempt((executor) => this.#advance(executor));
@@ -247,18 +250,23 @@ export class LastingTrainer {
     return weights;
   }
 
-  /** The trainer on this executor; a new one is where the snapshot was, and all steps since then are still to be taken. */
+  /** The trainer on this executor. */
   #on(executor: Executor): Trainer {
-    if (this.#trainer?.executor === executor) return this.#trainer;
-    this.#trainer = new Trainer(executor, this.structure, this.options);
-    for (const shape of this.#shapes.values()) this.#trainer.prepare(shape);
-    this.#back(this.#trainer);
-    return this.#trainer;
+    return this.#trainer?.executor === executor ? this.#trainer : this.#back(executor);
   }
 
-  #back(trainer: Trainer): void {
+  /** A trainer that is where the snapshot was, or before the first step; all steps since then are still to be taken. */
+  #back(executor: Executor): Trainer {
+    let trainer = this.#trainer;
+    if (trainer?.executor !== executor || !this.#snapshot) {
+      this.device.placeAgain(this.structure.student.owner);
+      trainer = new Trainer(executor, this.structure, this.options);
+      for (const shape of this.#shapes.values()) trainer.prepare(shape);
+    }
     if (this.#snapshot) trainer.restore(this.#snapshot);
     for (const taken of this.#since) taken.result = undefined;
+    this.#trainer = trainer;
+    return trainer;
   }
 
   /** Takes the steps that are still to be taken. */
@@ -293,7 +301,7 @@ export class LastingTrainer {
     this.#since = this.#since.slice(0, i);
     if (!late) return;
     await this.device.attempt(async (executor) => {
-      this.#back(this.#on(executor));
+      this.#back(executor);
       await this.#advance(executor);
     });
   }

@@ -8,6 +8,7 @@ import type { BertConfig } from "../../src/models/bert.ts";
 import { ADAMW } from "../../src/optim/adamw.ts";
 import { Random } from "../../src/random.ts";
 import { recipes } from "../../src/recipes/index.ts";
+import { parameterCount } from "../../src/train/model.ts";
 import { TRAINING } from "../../src/train/options.ts";
 import type { StepStructure } from "../../src/train/programs.ts";
 import { LastingDevice, LastingTrainer } from "../../src/train/recovery.ts";
@@ -42,8 +43,8 @@ const rows = Array.from({ length: 3200 }, (_, i): Encoded => {
  */
 const MILLISECONDS = 0.0015;
 
-/** The counts before the first step and after each; metrics are reported every `logging` steps. */
-async function counted(of: StepStructure, steps: number, logging: number): Promise<Counts[]> {
+/** The counts before the first step and after each report; between two snapshots there are `snapshots` steps. */
+async function counted(of: StepStructure, steps: number, logging: number, snapshots = steps + 1): Promise<Counts[]> {
   const { device: gpu, counts, clock } = countingDevice(MILLISECONDS);
   const now = performance.now.bind(performance);
   performance.now = () => clock.now;
@@ -51,7 +52,7 @@ async function counted(of: StepStructure, steps: number, logging: number): Promi
     const executor = new WebgpuExecutor(gpu, { adapter: "a device that counts" });
     const device = { executor, threads: 1, choice: "a device that counts" };
     const none = () => Promise.reject(new Error("nothing is lost here"));
-    const trainer = new LastingTrainer(new LastingDevice(device, none), of, { optimizer: ADAMW, seed: 1 });
+    const trainer = new LastingTrainer(new LastingDevice(device, none, snapshots), of, { optimizer: ADAMW, seed: 1 });
     const seen: Counts[] = [];
     const loop = trainingLoop({
       ...{ trainer, parameters: 0, hyper: { temperature: 2, alpha: 0.5, beta: 10 } },
@@ -130,6 +131,19 @@ describe.each([
     for (const number of steps(1)) expect(seen[number].bytes).toBe(seen[1].bytes);
     expect(seen[STEPS].mostBytes - seen[1].bytes).toBeLessThanOrEqual(2 * 16_384);
   });
+});
+
+test("between two reports nothing comes to the host, and a snapshot brings weights and moments", async () => {
+  const config = { ...tinyConfig(1), vocab_size: 30522, max_position_embeddings: 64 };
+  const seen = await counted(structure(config, "hard"), 60, 10, 20);
+  const added = (key: "maps" | "bytesToHost") => seen.slice(1).map((counts, i) => counts[key] - seen[i][key]);
+  // Loss, its one term and the gradient's norm, of every step.
+  const metrics = 10 * 3 * 4;
+  const state = 3 * 4 * parameterCount(config);
+  expect(added("bytesToHost")).toEqual([0, 1, 0, 1, 0, 1].map((snapshot) => metrics + snapshot * state));
+  // Small tensors share a buffer, the table of words has its own.
+  expect(added("maps").map((maps) => maps > 1)).toEqual([false, true, false, true, false, true]);
+  expect(Math.max(...added("maps"))).toBeLessThan(12);
 });
 
 test("the device that counts refuses a submit with a destroyed buffer", () => {

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { type Encoded, makeBatch } from "../../src/data/batch.ts";
+import { ReferenceExecutor } from "../../src/executors/reference.ts";
 import { batchValues, shown } from "../../src/models/features.ts";
 import { traceModel } from "../../src/models/index.ts";
 import { gradient, keep } from "../../src/ops/index.ts";
@@ -142,3 +143,24 @@ for (const device of devices)
       executor.dispose();
     });
   });
+
+test("at most two steps are in flight: the third waits until the first is done", async () => {
+  const executor = new ReferenceExecutor();
+  const done: (() => void)[] = [];
+  executor.finished = () => new Promise((resolve) => done.push(resolve));
+  placeWeights(executor, "student", freshWeights(config, 3));
+  const trainer = new Trainer(executor, structure, { optimizer: ADAMW, seed: 1 });
+  const [batch] = tinyBatches(1, 2, 3);
+  for (let i = 0; i < 2; i++) {
+    await trainer.turn();
+    await trainer.step([batch], 1e-3, hyper, true);
+  }
+  let turned = false;
+  const turn = trainer.turn().then(() => {
+    turned = true;
+  });
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  expect([done.length, turned]).toEqual([2, false]);
+  done[0]();
+  await turn;
+});
