@@ -130,13 +130,14 @@ export class LastingDevice {
     const { executor, again } = this.#device;
     executor.dispose();
     this.#lost.push(this.#device);
+    const what = lost.message.replace(/\s+/g, " ").replace(/[. ]*$/, "");
     let why = again
       ? `this was loss ${this.#losses} without ${this.every} steps between`
       : "the device was given and cannot be opened again";
     while (again && this.#losses < LOSSES)
       try {
         this.#device = await again();
-        return `${lost.message}. Another device goes on: ${this.choice}`;
+        return `${what}. Another device goes on: ${this.choice}`;
       } catch (refused) {
         why = `no other device was to be had (${refused instanceof Error ? refused.message : refused})`;
         // A driver that starts again needs a moment.
@@ -144,7 +145,7 @@ export class LastingDevice {
         this.#losses++;
       }
     this.#device = await this.#instead();
-    return `${lost.message}. ${why}, so this goes on: ${this.choice}`;
+    return `${what}. ${why}, so this goes on: ${this.choice}`;
   }
 
   dispose(): void {

@@ -174,7 +174,7 @@ describe.skipIf(webgpu.missing)(`a training on ${webgpu.name}`, () => {
   });
 
   test("after an error of the device that nobody caught, likewise", async () => {
-    const ruin = (device: GPUDevice) => void device.createBuffer({ size: 4, usage: 0xffff });
+    const ruin = (device: GPUDevice) => device.createBuffer({ size: 4, usage: 0xffff }).destroy();
     const outcome = await trained({ run: [undisturbed.before.run + 2] }, { ruin });
     expect(numbersOf(outcome)).toEqual(numbersOf(undisturbed));
     expect(outcome.notes).toContainEqual(
