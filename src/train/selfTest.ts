@@ -57,6 +57,7 @@ const update =
 // Sizes that are no multiple of any tile, a sequence that is empty, rows without an id, and a tail.
 const cases: Readonly<Record<string, (state: State, given: Given) => Value>> = {
   matmul: (s) => linear(s("x", 37, 50), s("weight", 41, 50), s("bias", 41)),
+  matmulInParts: (s) => linear(s("x", 9, 520), s("weight", 17, 520), s("bias", 17)),
   gather: (s, f) => {
     const [ids, order] = [f("ids", [4], [3, 0, 3, NONE], "u32"), f("order", [4], [1, 0, 2, 3], "u32")];
     // The gradient of one table goes where it is added up, that of the other into rows that must be cleared first.
