@@ -54,7 +54,7 @@ test.skipIf(webgpu.missing)("a GPU that computes wrongly is shown kernel by kern
   const gpu = (await node.gpu?.()) as GPU;
   const found = await doctor({ ...node, gpu: async () => wrong(gpu, { vendor: "acme" }) });
   expect(found.webgpu.problem).toBeUndefined();
-  expect(found.webgpu.wrong).toEqual(["matmul"]);
+  expect(found.webgpu.wrong).toEqual(["matmul", "matmulInParts", "lstm"]);
   expect(found.webgpu.errors.matmul).toBeGreaterThan(0.1);
   expect(found.auto).toMatch(/^wasm: .*, because acme computes wrongly: matmul is off by /);
 });
