@@ -51,10 +51,16 @@ function virtual(tests: readonly string[]): Plugin {
     name: "limbeck",
     setup(plan) {
       plan.onResolve({ filter: /^limbeck:/ }, ({ path }) => ({ path, namespace: "limbeck" }));
-      plan.onResolve({ filter: /^node:/ }, ({ path, importer }) => {
-        if (importer.includes("/src/runtimes/")) return { path, external: true };
-        return { errors: [{ text: `${path} is Node's alone: ask test/hosts/here.ts, or list the test as NODE_ONLY` }] };
+      const refuse = (path: string) => ({
+        errors: [{ text: `${path} is Node's alone: ask test/hosts/here.ts, or list the test as NODE_ONLY` }],
       });
+      plan.onResolve({ filter: /^node:/ }, ({ path, importer }) =>
+        importer.includes("/src/runtimes/") ? { path, external: true } : refuse(path),
+      );
+      // Only the host knows its runtime, and it asks for it when it runs.
+      plan.onResolve({ filter: /\/runtimes\/node\w*\.ts$/ }, ({ path, kind }) =>
+        kind === "import-statement" ? refuse(path) : undefined,
+      );
       plan.onResolve({ filter: /\/here\.ts$/ }, () => ({ path: join(root, "test/hosts/here.remote.ts") }));
       plan.onLoad({ filter: /^limbeck:tests$/, namespace: "limbeck" }, () => ({
         contents: object(tests.map((path) => `${JSON.stringify(path)}: () => import("./${path}")`)),
