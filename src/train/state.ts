@@ -30,9 +30,12 @@ export async function readTensors(
   let bytes = 0;
   for (const [name, shape] of shapes) {
     const value: Persistent = { name, shape, dtype: "f32" };
+    // Its place now: reads may be answered in another order.
+    const tensor: { shape: number[]; data: Float32Array } = { shape: [...shape], data: new Float32Array() };
+    tensors.set(name, tensor);
     group.push(
       executor.read(value).then((data) => {
-        tensors.set(name, { shape: [...shape], data: data instanceof Float32Array ? data : new Float32Array(data) });
+        tensor.data = data instanceof Float32Array ? data : new Float32Array(data);
       }),
     );
     bytes += 4 * sizeOf(value);
