@@ -209,7 +209,10 @@ type Variant = Pick<Settings, "recipe" | "temperature" | "alpha" | "beta">;
 /** A recipe with every number of its own: those asked for, else its defaults. */
 function variant(recipe: string, asked: Readonly<Record<string, string | number | undefined>>): Variant {
   if (!Object.hasOwn(recipes, recipe)) throw new Error(`there is no recipe "${recipe}"`);
-  const numbers = Object.entries(recipes[recipe].defaults).map(([name, usual]) => [name, Number(asked[name] ?? usual)]);
+  const numbers = Object.entries(recipes[recipe].hyper ?? {}).map(([name, usual]) => [
+    name,
+    Number(asked[name] ?? usual),
+  ]);
   return { recipe, ...Object.fromEntries(numbers) };
 }
 

@@ -12,7 +12,7 @@ import { parseArgs } from "node:util";
 import { type Batch, makeBatch } from "../src/data/batch.ts";
 import type { Loaded } from "../src/executors/executor.ts";
 import { WasmExecutor } from "../src/executors/wasm.ts";
-import { ADAMW } from "../src/optim/adamw.ts";
+import { adamw } from "../src/optim/adamw.ts";
 import type { Program } from "../src/program/program.ts";
 import { hard } from "../src/recipes/hard.ts";
 import { node } from "../src/runtimes/node.ts";
@@ -59,7 +59,7 @@ async function limbeck(what: "gradients" | "step", dropout: number): Promise<Con
   const structure = structureOf(dropout);
   let step: () => Promise<unknown>;
   if (what === "step") {
-    const trainer = new Trainer(executor, structure, { optimizer: ADAMW, seed: 1 });
+    const trainer = new Trainer(executor, structure, { seed: 1 });
     step = () => trainer.step([batch], 5e-5, { temperature: 1, alpha: 0, beta: 0 });
   } else {
     const loaded: Loaded = executor.load(stepPrograms(structure, shapeOf(batch)).gradient);
@@ -84,7 +84,7 @@ async function limbeck(what: "gradients" | "step", dropout: number): Promise<Con
 
 function structureOf(dropout: number): StepStructure {
   const student = { owner: "student", config: bertConfig({ ...SIZES, dropout }) };
-  return { student, teachers: [], recipe: hard, regression: false, normalizePatience: false };
+  return { student, teachers: [], stage: hard.stages.task, regression: false, optimizer: adamw };
 }
 
 async function jax(): Promise<Contender> {

@@ -9,6 +9,7 @@ import { endWithReader, fail } from "./failure.ts";
 import { finetuneCommand } from "./finetune.ts";
 import { planCommand } from "./plan.ts";
 import { predictCommand } from "./predict.ts";
+import { recipesCommand } from "./recipes.ts";
 
 function limbeck(): Command {
   const program = new Command("limbeck")
@@ -22,8 +23,16 @@ Examples:
   limbeck distill  --teacher teacher/ --student layers:3 --train train.tsv --eval dev.tsv --out student/
   limbeck predict  --model student/ "no movement , no yuks"`,
     );
-  for (const make of [finetuneCommand, distillCommand, evaluateCommand, predictCommand, planCommand, doctorCommand])
-    program.addCommand(make());
+  const commands = [
+    finetuneCommand,
+    distillCommand,
+    evaluateCommand,
+    predictCommand,
+    planCommand,
+    doctorCommand,
+    recipesCommand,
+  ];
+  for (const make of commands) program.addCommand(make());
   for (const command of [program, ...program.commands]) command.exitOverride();
   return program;
 }

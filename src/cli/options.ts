@@ -9,6 +9,9 @@ import { FORMATS } from "../data/table.ts";
 import { InputError } from "../errors.ts";
 import { decodeUtf8, quote } from "../formats/files.ts";
 import { isObject, parseJson } from "../formats/json.ts";
+import { optimizers } from "../optim/index.ts";
+import { CURVES, LR_SCHEDULERS } from "../optim/schedule.ts";
+import { recipes } from "../recipes/index.ts";
 import { checkNumbers, TRAINING } from "../train/options.ts";
 
 /** What a value may be: `schema` for a configuration file, `read` for the text of a flag. */
@@ -16,16 +19,24 @@ interface Kind {
   readonly expected: string;
   readonly schema: v.GenericSchema<unknown>;
   readonly read?: (text: string) => unknown;
+  /** Of a flag that may stand several times. */
+  readonly join?: (before: unknown, value: unknown) => unknown;
 }
 
-function kind(expected: string, holds: (x: unknown) => boolean, read?: (text: string) => unknown): Kind {
-  return { expected, schema: v.custom(holds, ({ input }) => mismatch(expected, input)), read };
+function kind(expected: string, holds: (x: unknown) => boolean, read?: Kind["read"], join?: Kind["join"]): Kind {
+  return { expected, schema: v.custom(holds, ({ input }) => mismatch(expected, input)), read, join };
 }
 
 const mismatch = (expected: string, found: unknown) => `expected ${expected}, found ${quote(found)}`;
 const isText = (x: unknown) => typeof x === "string" && x !== "";
 const isIndex = (x: unknown) => Number.isSafeInteger(x) && (x as number) >= 0;
 const isList = (x: unknown, holds: (x: unknown) => boolean) => Array.isArray(x) && x.length > 0 && x.every(holds);
+const isVarying = (x: unknown) =>
+  Number.isFinite(x) ||
+  (isObject(x) &&
+    Number.isFinite(x.from) &&
+    Number.isFinite(x.to) &&
+    CURVES.includes(x.curve as (typeof CURVES)[number]));
 const asNumber = (text: string) => (text.trim() === "" ? Number.NaN : Number(text));
 const parts = (text: string) => text.split(",").map((part) => part.trim());
 
@@ -38,6 +49,26 @@ const layers = kind(
   "layer numbers such as 2,4",
   (x) => isList(x, isIndex),
   (given) => parts(given).map(asNumber),
+);
+/** 4, or 4:1 along a line, or 4:1:cosine. */
+const varying = kind("a number, or FROM:TO[:linear|cosine]", isVarying, (given) => {
+  const [from, to, curve = "linear"] = given.split(":");
+  return to === undefined ? asNumber(given) : { from: asNumber(from), to: asNumber(to), curve };
+});
+const stages = kind(
+  "STAGE.OPTION=VALUE such as intermediate.epochs=8",
+  (x) => isObject(x) && Object.values(x).every((own) => isObject(own) && Object.keys(own).length > 0),
+  (given) => {
+    const [, stage, option, value] = /^([\w-]+)\.([\w-]+)=(.+)$/.exec(given) ?? [];
+    return stage === undefined
+      ? undefined
+      : { [stage]: { [option]: Number.isNaN(asNumber(value)) ? value : asNumber(value) } };
+  },
+  (before, value) => {
+    const all = { ...(before as Record<string, object>) };
+    for (const [stage, own] of Object.entries(value as Record<string, object>)) all[stage] = { ...all[stage], ...own };
+    return all;
+  },
 );
 const oneOf = (...values: readonly string[]) =>
   kind(`one of ${values.join(", ")}`, (x) => values.includes(x as string));
@@ -83,7 +114,20 @@ const GROUPS = {
       ["--max-steps <n>", "updates at most (default: as the epochs say)", number],
       trained("batchSize", "batch-size", "sequences in a batch"),
       trained("learningRate", "learning-rate", "largest learning rate"),
-      trained("weightDecay", "weight-decay", "of AdamW"),
+      [
+        "--lr-scheduler-type <name>",
+        `behind the warm-up: ${LR_SCHEDULERS.join(", ")} (default: ${TRAINING.lrSchedulerType})`,
+        oneOf(...LR_SCHEDULERS),
+      ],
+      [
+        "--optimizer <name>",
+        `${Object.keys(optimizers).join(", ")} (default: ${TRAINING.optimizer})`,
+        oneOf(...Object.keys(optimizers)),
+      ],
+      ["--adam-beta1 <n>", "of the optimiser (default: its own)", number],
+      ["--adam-beta2 <n>", "of the optimiser; AdaDelta's rho (default: its own)", number],
+      ["--adam-epsilon <n>", "of the optimiser (default: its own)", number],
+      trained("weightDecay", "weight-decay", "of the optimiser"),
       trained("warmupRatio", "warmup-ratio", "share of the updates in which the learning rate rises"),
       trained("maxGradNorm", "max-grad-norm", "gradients are clipped to this norm; 0: never"),
       trained("gradientAccumulationSteps", "gradient-accumulation-steps", "batches in an update"),
@@ -105,14 +149,17 @@ const GROUPS = {
   distillation: {
     title: "Distillation:",
     entries: [
-      ["--recipe <name>", "kd, pkd-skip, pkd-last, or hard: labels alone (default: kd)", text],
+      ["--recipe <name>", `${Object.keys(recipes).join(", ")}, or a file NAME.json (default: kd)`, text],
+      ["--text <file>", "plain text for the stages that read it", text],
+      ["--stage <setting>", "a number of one stage: intermediate.epochs=8; may stand several times", stages],
       ["--embeddings <file>", "word vectors, as GloVe or word2vec write them (bilstm; default: the teacher's)", text],
       ["--init-from <folder>", "where layers:… takes its layers, instead of the teacher", text],
-      ["--temperature <t>", "of the soft labels", number],
-      ["--alpha <a>", "share of the soft term, 0 to 1", number],
-      ["--beta <b>", "weight of the patience term (pkd)", number],
-      ["--layer-map <list>", "teacher layers from 1, one per student layer but the last: 2,4 (pkd)", layers],
+      ["--temperature <t>", "of the soft labels; 4:1 or 4:1:cosine changes it over the training", varying],
+      ["--alpha <a>", "share of the soft term, 0 to 1; may change likewise", varying],
+      ["--beta <b>", "weight of the patience term (pkd); may change likewise", varying],
+      ["--layer-map <list>", "teacher layers from 1, one per student layer that the recipe matches: 2,4", layers],
       ["--no-normalize", "compare hidden states as they are, not on the unit sphere (pkd)", yes],
+      ["--relation-heads <n>", "heads that relations are cut into, on both sides (minilm-v2)", number],
       ["--targets <name>", "labels, or argmax: the teacher's class is the label", oneOf("labels", "argmax")],
     ],
   },
@@ -156,7 +203,11 @@ class TypedOption extends Option {
     super(flags, help);
     if (title) this.helpGroup(title);
     // A switch has no text to read.
-    if (this.required) this.argParser((given: string) => this.#read(given));
+    if (!this.required) return;
+    this.argParser((given: string, before: unknown) => {
+      const value = this.#read(given);
+      return this.kind.join && before !== undefined ? this.kind.join(before, value) : value;
+    });
   }
 
   #read(given: string): unknown {
@@ -200,7 +251,7 @@ export async function resolveOptions(command: Command, needed: readonly string[]
   return resolved;
 }
 
-const camel = (name: string) => name.replace(/[-_]+([a-zA-Z0-9])/g, (_, letter: string) => letter.toUpperCase());
+export const camel = (name: string) => name.replace(/[-_]+([a-zA-Z0-9])/g, (_, letter: string) => letter.toUpperCase());
 const flagOf = (name: string) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
 async function readConfig(command: Command, file: string): Promise<Record<string, unknown>> {

@@ -44,7 +44,9 @@ export function progressOn(stream: Stream, env: NodeJS.ProcessEnv = process.env)
           return line(dim(event.text));
         case "start":
           total = event.steps;
-          line(`${count(event.steps)} steps over ${count(event.rows)} rows, ${count(event.parameters)} parameters`);
+          line(
+            `${event.stage ? `${event.stage}: ` : ""}${count(event.steps)} steps over ${count(event.rows)} rows, ${count(event.parameters)} parameters`,
+          );
           return live ? bar(0, "preparing") : undefined;
         case "step":
           return live ? bar(event.step, stepText(event)) : line(`step ${stepText(event)}`);

@@ -2,7 +2,7 @@
 
 import type { Run, TrainingResult } from "../index.ts";
 import { judgedTable } from "../train/output.ts";
-import { dataOptions, type Resolved } from "./options.ts";
+import { camel, dataOptions, type Resolved } from "./options.ts";
 import { count, duration, outputFor } from "./output.ts";
 import { type Progress, progressOn } from "./progress.ts";
 
@@ -22,9 +22,17 @@ export function commonOptions(o: Resolved): Record<string, unknown> {
     pairColumn,
     labelColumn,
     task,
+    stage,
     ...same
   } = o;
-  return { ...same, data: dataOptions(o) };
+  return { ...same, stages: stageOptions(stage), data: dataOptions(o) };
+}
+
+/** batch-size and batchSize are one. */
+function stageOptions(stage: unknown): unknown {
+  if (stage === undefined) return undefined;
+  const camelCase = (own: object) => Object.fromEntries(Object.entries(own).map(([key, value]) => [camel(key), value]));
+  return Object.fromEntries(Object.entries(stage as object).map(([name, own]) => [name, camelCase(own)]));
 }
 
 /** The first Ctrl-C lets the step finish and saves; the second ends the process. */

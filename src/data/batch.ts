@@ -60,6 +60,7 @@ export interface Batch {
   scores: Float64Array; // [B]
   labelWeight: Float64Array; // [B], 1/labelledCount or 0
   rowWeight: Float64Array; // [B], 1/sequenceCount or 0
+  tokenWeight: Float64Array; // [N], 1/(sequenceCount·length of its sequence) or 0
 }
 
 export function makeBatch(encoded: readonly Encoded[], options: BatchOptions): Batch {
@@ -106,6 +107,7 @@ export function makeBatch(encoded: readonly Encoded[], options: BatchOptions): B
     scores: new Float64Array(size),
     labelWeight: new Float64Array(size),
     rowWeight: new Float64Array(size),
+    tokenWeight: new Float64Array(rows),
   };
   const labelWeight = 1 / (options.labelledCount ?? labelled);
   const rowWeight = 1 / (options.sequenceCount ?? encoded.length);
@@ -124,6 +126,7 @@ export function makeBatch(encoded: readonly Encoded[], options: BatchOptions): B
       batch.ids[row] = ids[position];
       batch.segments[row] = segments[position];
       batch.positions[row] = position;
+      batch.tokenWeight[row] = rowWeight / ids.length;
     }
   });
   batch.order = sortedRows(batch.ids);

@@ -103,6 +103,7 @@ function trace(scope: Scope, config: BertConfig, batch: BatchValues): Features {
     values: layers.map(({ value }) => value),
     pooled,
     logits,
+    heads: config.num_attention_heads,
   };
 }
 

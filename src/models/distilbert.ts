@@ -72,6 +72,7 @@ function trace(scope: Scope, config: DistilbertConfig, batch: BatchValues): Omit
     queries: layers.map(({ query }) => query),
     keys: layers.map(({ key }) => key),
     values: layers.map(({ value }) => value),
+    heads: config.n_heads,
     logits: dense(scope.in("classifier"), dropped, config.num_labels),
   };
 }

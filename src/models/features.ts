@@ -22,9 +22,11 @@ export interface Features {
   readonly pooled: Value;
   /** [B, C] */
   readonly logits: Value;
+  /** H */
+  readonly heads: number;
 }
 
-export type FeatureName = keyof Features;
+export type FeatureName = Exclude<keyof Features, "heads">;
 
 export const FEATURES = [
   ...(["embedding", "hidden", "cls", "scores", "queries", "keys", "values", "pooled", "logits"] as const),
@@ -33,7 +35,7 @@ export const FEATURES = [
 /** What a model has of the features; reading another one is an error that names the model. */
 export function shown(has: Partial<Features>, model: string): Features {
   const features = Object.defineProperties({}, Object.getOwnPropertyDescriptors(has));
-  for (const name of FEATURES)
+  for (const name of [...FEATURES, "heads"])
     if (!(name in features))
       Object.defineProperty(features, name, {
         get: () => {
@@ -70,11 +72,12 @@ export interface BatchValues extends BatchShape {
   readonly labels: Value;
   readonly scores: Value;
   readonly labelWeight: Value;
+  readonly tokenWeight: Value;
   readonly rowWeight: Value;
 }
 
 export function batchValues(trace: Trace, shape: BatchShape): BatchValues {
-  const perRow = (name: string) => trace.input(`batch/${name}`, [shape.rows], "u32");
+  const perRow = (name: string, dtype: "f32" | "u32" = "u32") => trace.input(`batch/${name}`, [shape.rows], dtype);
   const perSequence = (name: string, dtype: "f32" | "u32", more = 0) =>
     trace.input(`batch/${name}`, [shape.sequences + more], dtype);
   return {
@@ -96,5 +99,6 @@ export function batchValues(trace: Trace, shape: BatchShape): BatchValues {
     scores: trace.input("batch/scores", [shape.sequences, 1]),
     labelWeight: perSequence("labelWeight", "f32"),
     rowWeight: perSequence("rowWeight", "f32"),
+    tokenWeight: perRow("tokenWeight", "f32"),
   };
 }

@@ -34,8 +34,8 @@ export { sum } from "./sum.ts";
 export { unary, unaryGrad } from "./unary.ts";
 
 /** Traces the gradients of `loss` into `targets` (parameter → gradient state); `dy` is 1 unless given. */
-export function gradient(loss: Value, targets: ReadonlyMap<Value, Value>, dy?: Value): void {
-  trace(loss, targets, { add, copy: (x) => copy({ x }, {}) }, dy);
+export function gradient(loss: Value, targets: ReadonlyMap<Value, Value>, dy?: Value): Set<Value> {
+  return trace(loss, targets, { add, copy: (x) => copy({ x }, {}) }, dy);
 }
 
 /** Writes a result to persistent memory under a name: a metric, or what another program reads. */

@@ -14,16 +14,18 @@ export interface SumRules {
 /**
  * Traces Σ dy·d(loss)/d(parameter) for each entry of `targets` (parameter → gradient state of the same shape).
  * loss: [1] with dy = 1, or any shape with dy of that shape. Values that lead to no parameter cost nothing.
+ * Returns the parameters that the loss depends on; nothing was added to the gradients of the others.
  */
 export function gradient(
   loss: Value,
   targets: ReadonlyMap<Value, Value>,
   rules: SumRules,
   seed: Value = loss.trace.constant([1]),
-): void {
+): Set<Value> {
   const trace = loss.trace;
   const active = new Set<Value>(targets.keys());
   const gradients = new Map<Value, Value>([[loss, seed]]);
+  const reached = new Set<Value>();
   const activate = (from: number): void => {
     for (const { inputs, output } of trace.instructions.slice(from))
       if (output && inputs.flat().some((input) => input && active.has(input))) active.add(output);
@@ -65,6 +67,7 @@ export function gradient(
       if (target) {
         const maker = trace.instructions.at(-1);
         const direct = trace.instructions.length > before && maker?.output === contribution && maker.op.accumulates;
+        reached.add(input);
         trace.retarget(direct ? contribution : rules.copy(contribution), target, true);
       } else {
         const sum = gradients.get(input);
@@ -76,4 +79,5 @@ export function gradient(
   activate(0);
   if (!active.has(loss)) throw new LimbeckError("NO_GRADIENT", "the loss does not depend on any trained parameter");
   walk(0);
+  return reached;
 }

@@ -12,6 +12,9 @@ export const recipes: Readonly<Record<string, Recipe>> = Object.fromEntries(
 
 export function recipeNamed(name: string): Recipe {
   if (!Object.hasOwn(recipes, name))
-    throw new InputError("UNKNOWN_RECIPE", `there is no recipe "${name}"; known: ${Object.keys(recipes).join(", ")}.`);
+    throw new InputError(
+      "UNKNOWN_RECIPE",
+      `there is no recipe "${name}"; known: ${Object.keys(recipes).join(", ")}, or a file NAME.json.`,
+    );
   return recipes[name];
 }

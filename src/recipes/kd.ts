@@ -3,13 +3,18 @@
 // KL rather than the paper's cross-entropy: the same gradient, and 0 means a perfect match.
 
 import type { Recipe } from "./recipe.ts";
-import { hardTerm, mix, softTerm } from "./terms.ts";
 
 export const kd: Recipe = {
   name: "kd",
-  summary: "soft labels at a temperature, and labels (Hinton et al. 2015)",
-  teacher: true,
-  defaults: { temperature: 4, alpha: 0.7 },
-  terms: (inputs) => ({ soft: softTerm(inputs), hard: hardTerm(inputs) }),
-  weights: ({ temperature, alpha }, regression) => mix(alpha, temperature, regression),
+  summary: "soft labels at a temperature, and labels",
+  source: "Hinton et al. 2015, arXiv:1503.02531",
+  hyper: { temperature: 4, alpha: 0.7 },
+  stages: {
+    task: {
+      terms: {
+        soft: { loss: "kl", of: "logits", temperature: "temperature", weight: "alpha" },
+        hard: { loss: "labels", weight: "1 - alpha" },
+      },
+    },
+  },
 };

@@ -1,39 +1,101 @@
-// A recipe says which terms a student is trained on. It reads like its paper: Features in, named terms out; every term becomes a metric.
+// A recipe says which terms a student is trained on, stage after stage. It is data, in code as in a file (file.ts), and reads like its paper:
+// a term compares a feature of the student with the teacher's; every term becomes a metric. What terms mean is in terms.ts.
 
-import type { BatchValues, Features } from "../models/features.ts";
-import type { Value } from "../program/value.ts";
+import type { FeatureName } from "../models/features.ts";
+import type { LrScheduler, Varying } from "../optim/schedule.ts";
+import type { LayerMap } from "./maps.ts";
 
+/** The numbers of a recipe that its user may set, at one step. */
 export interface Hyper {
   /** T of the soft labels. */
   temperature: number;
   /** Share of the soft term; the hard one gets 1 − α. */
   alpha: number;
-  /** Weight of the patience term. */
+  /** Weight of what is compared besides. */
   beta: number;
 }
 
-export interface RecipeInputs {
-  readonly teachers: readonly Features[];
-  readonly student: Features;
-  readonly batch: BatchValues;
-  readonly regression: boolean;
-  /** T as an input. [1] */
-  readonly temperature: Value;
-  /** Teacher layer of each student layer, counted from 1, when the user gave one. */
-  readonly layerMap?: readonly number[];
-  /** PKD: compare [CLS] states on the unit sphere. */
-  readonly normalizePatience: boolean;
+/** Weights that are numbers of `Hyper`. */
+export const WEIGHTS = ["alpha", "1 - alpha", "beta"] as const;
+export type Weight = number | (typeof WEIGHTS)[number];
+
+/**
+ * labels: cross-entropy with the labels, squared error in regression
+ * kl, crossEntropy: of logits, both softened by T; of scores, between attention maps; of queries, keys or values, between their relations
+ * mse, cosine: distance of vectors, or (mse) of attention scores
+ */
+export type Loss = "labels" | "kl" | "crossEntropy" | "mse" | "cosine";
+
+export interface Term {
+  readonly loss: Loss;
+  /** The feature that is compared; not for labels. */
+  readonly of?: FeatureName;
+  /** 1 unless given. Terms at a temperature count T² times, so that their gradient keeps its size as T grows. */
+  readonly weight?: Weight;
+  /** Of kl and crossEntropy of logits; 1 unless given. */
+  readonly temperature?: number | "temperature";
+  /** Of features that each layer has: which layers, and which of the teacher each learns from. */
+  readonly map?: LayerMap;
+  /** Teacher layers, counted from 1, in place of those that the map would choose. */
+  readonly teacherLayers?: readonly number[];
+  /** Over the layers; "sum" unless given. */
+  readonly reduction?: "sum" | "mean";
+  /** mse: compare on the unit sphere. */
+  readonly normalize?: boolean;
+  /** Relations: heads that both sides are cut into; the models' own unless given. */
+  readonly heads?: number;
+  /** mse, cosine: a matrix of this name maps the student's width to the teacher's. Terms of one name share it; none where widths agree. */
+  readonly project?: string;
+}
+
+/** Training numbers, under the names of train/options.ts. */
+export interface StageOptions {
+  epochs: number;
+  /** Stops after this many updates; 0: epochs decide. */
+  maxSteps: number;
+  /** Sequences in one micro-batch. */
+  batchSize: number;
+  gradientAccumulationSteps: number;
+  learningRate: number;
+  lrSchedulerType: LrScheduler;
+  /** Share of the updates in which the learning rate rises. */
+  warmupRatio: number;
+  /** By its name in src/optim. */
+  optimizer: string;
+  weightDecay: number;
+  maxGradNorm: number;
+  /** The optimiser's own unless given; AdaDelta's ρ is adamBeta2. */
+  adamBeta1?: number;
+  adamBeta2?: number;
+  adamEpsilon?: number;
+}
+
+export interface Stage {
+  /** "text": plain text instead of the task's rows. */
+  readonly data?: "text";
+  /** Left out when there is no text. */
+  readonly optional?: boolean;
+  readonly terms: Readonly<Record<string, Term>>;
+  /** What the paper says; options stand over it. */
+  readonly training?: Readonly<Partial<StageOptions>>;
 }
 
 export interface Recipe {
   readonly name: string;
   /** One line for lists and model cards. */
   readonly summary: string;
-  /** Learns from a teacher; if false no teacher is needed. */
-  readonly teacher: boolean;
-  readonly defaults: Partial<Hyper>;
-  /** Each term is [1]: the sum of its rows, weighted to a mean by the batch. */
-  readonly terms: (inputs: RecipeInputs) => Readonly<Record<string, Value>>;
-  /** What each term counts in the loss at this step. */
-  readonly weights: (hyper: Hyper, regression: boolean) => Readonly<Record<string, number>>;
+  /** Paper and identifier. */
+  readonly source?: string;
+  /** The numbers that terms name. */
+  readonly hyper?: { readonly [K in keyof Hyper]?: Varying };
+  /** One after the other; the last learns the task. */
+  readonly stages: Readonly<Record<string, Stage>>;
+}
+
+/** Where terms name no number of these, it is not used. */
+export const IDLE: Hyper = { temperature: 1, alpha: 0, beta: 0 };
+
+/** False: labels are all that it learns from. */
+export function needsTeacher({ terms }: Stage): boolean {
+  return Object.values(terms).some(({ loss }) => loss !== "labels");
 }

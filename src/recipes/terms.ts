@@ -1,12 +1,82 @@
-// The terms that several recipes share. Means are over the rows that have what the term needs: labels, or a teacher.
+// What the terms of a recipe mean. Every loss has one canonical form; means are over what a row has and a batch knows:
+//   labels                 mean over the labelled rows of −log softmax(z)[label]; in regression of (z − score)²
+//   kl, crossEntropy of logits   batch mean of KL(p ‖ softmax(z/T)) or −Σ p·log softmax(z/T), p the mean of the teachers' softmax(z/T); counts
+//                          T² times in the loss. In regression (z − mean of the teachers' scores)², without T
+//   mse, cosine of vectors mean over the batch of 1/D·Σ(a − b)² or of 1 − cos(a, b); of token rows first the mean over each sequence
+//   mse of scores          mean over the batch, heads, and the pairs of tokens of each sequence
+//   kl, crossEntropy of scores    between softmax(q·kᵀ/√d) of both sides: mean over the batch, heads, and the tokens of each sequence
+//   … of queries, keys, values    between relations softmax(a·aᵀ/√d), d the width of a relation head, likewise
+// Features that each layer has are compared by a layer map (maps.ts), summed over the pairs or averaged.
 
-import type { Features } from "../models/features.ts";
-import { add, crossEntropy, kl, mse, mul, softmax, sum } from "../ops/index.ts";
+import { InputError } from "../errors.ts";
+import type { BatchValues, Features } from "../models/features.ts";
+import {
+  add,
+  attentionPairs,
+  cosineDistance,
+  crossEntropy,
+  kl,
+  mse,
+  mul,
+  normalize,
+  softCrossEntropy,
+  softmax,
+  sum,
+} from "../ops/index.ts";
 import type { Value } from "../program/value.ts";
-import type { RecipeInputs } from "./recipe.ts";
+import { layerPairs } from "./maps.ts";
+import type { Hyper, Stage, Term } from "./recipe.ts";
+
+export interface TermInputs {
+  readonly teachers: readonly Features[];
+  readonly student: Features;
+  readonly batch: BatchValues;
+  readonly regression: boolean;
+  /** T as an input. [1] */
+  readonly temperature: Value;
+  /** x times a trained matrix that belongs to the recipe: [N, D] → [N, width]. */
+  readonly project: (name: string, x: Value, width: number) => Value;
+}
+
+/** Each term is [1]: the sum of its rows, weighted to a mean by the batch. */
+export function traceTerms({ terms }: Stage, inputs: TermInputs): Record<string, Value> {
+  return Object.fromEntries(Object.entries(terms).map(([name, term]) => [name, traceTerm(name, term, inputs)]));
+}
+
+/** What each term counts in the loss. */
+export function termWeights({ terms }: Stage, hyper: Hyper, regression: boolean): Record<string, number> {
+  const weightOf = ({ loss, of, weight = 1, temperature }: Term) => {
+    const w = weight === "1 - alpha" ? 1 - hyper.alpha : typeof weight === "string" ? hyper[weight] : weight;
+    const softened = (loss === "kl" || loss === "crossEntropy") && of === "logits" && !regression;
+    const T = temperature === "temperature" ? hyper.temperature : (temperature ?? 1);
+    return softened ? w * T * T : w;
+  };
+  return Object.fromEntries(Object.entries(terms).map(([name, term]) => [name, weightOf(term)]));
+}
+
+function traceTerm(name: string, term: Term, inputs: TermInputs): Value {
+  const { loss, of, map, teacherLayers, reduction } = term;
+  const { student, teachers } = inputs;
+  if (loss === "labels" || of === undefined) return hardTerm(inputs);
+  if (of === "logits") return softTerm(term, inputs);
+  if (teachers.length !== 1)
+    throw new InputError(
+      "RECIPE_TEACHERS",
+      `term "${name}" needs exactly one teacher, ${teachers.length} were given; only logits are averaged over several.`,
+    );
+  const [teacher] = teachers;
+  const [mine, theirs] = [student[of], teacher[of]];
+  const compared = (a: Value, b: Value) => compare(name, term, a, b, inputs);
+  if (!isList(mine) || !isList(theirs)) return compared(mine as Value, theirs as Value);
+  const pairs = layerPairs(map ?? "uniform", theirs.length, mine.length, teacherLayers);
+  const total = pairs.map(([m, g]) => compared(mine[m - 1], theirs[g - 1])).reduce(add);
+  return reduction === "mean" ? mul(total, total.trace.constant([1 / pairs.length])) : total;
+}
+
+const isList = (x: unknown): x is readonly Value[] => Array.isArray(x);
 
 /** Mean over the labelled rows of the cross-entropy, or of the squared error in regression. */
-export function hardTerm({ student, batch, regression }: RecipeInputs): Value {
+function hardTerm({ student, batch, regression }: TermInputs): Value {
   const { labels, scores, labelWeight: weight } = batch;
   const rows = regression
     ? mse({ a: student.logits, b: scores, weight }, {})
@@ -20,27 +90,75 @@ function mean(teachers: readonly Features[], f: (teacher: Features) => Value): V
   return teachers.length === 1 ? total : mul(total, total.trace.constant([1 / teachers.length]));
 }
 
-/**
- * Hinton's soft term (arXiv:1503.02531) without its T²: KL from the mean of the teachers' softened probabilities, batch mean.
- * In regression: the squared error to the mean of the teachers' scores.
- */
-export function softTerm({ teachers, student, batch, regression, temperature }: RecipeInputs): Value {
+function softTerm({ loss, temperature: T }: Term, inputs: TermInputs): Value {
+  const { teachers, student, batch, regression } = inputs;
+  const logits = student.logits;
   const weight = batch.rowWeight;
-  const rows = regression
-    ? mse({ a: student.logits, b: mean(teachers, (t) => t.logits), weight }, {})
-    : kl(
-        {
-          targets: mean(teachers, (t) => softmax({ x: t.logits, temperature }, {})),
-          logits: student.logits,
-          temperature,
-          weight,
-        },
-        {},
-      );
-  return sum({ x: rows }, {});
+  if (regression || loss === "mse")
+    return sum({ x: mse({ a: logits, b: mean(teachers, (t) => t.logits), weight }, {}) }, {});
+  const temperature = T === "temperature" ? inputs.temperature : logits.trace.constant([T ?? 1]);
+  const targets = mean(teachers, (t) => softmax({ x: t.logits, temperature }, {}));
+  return sum({ x: divergence(loss)({ targets, logits, temperature, weight }) }, {});
 }
 
-/** α·T² for the soft term, so that its gradient keeps its size as T grows; 1 − α for the hard one. Scores have no T. */
-export function mix(alpha: number, temperature: number, regression: boolean): { soft: number; hard: number } {
-  return { soft: regression ? alpha : alpha * temperature * temperature, hard: 1 - alpha };
+const divergence = (loss: Term["loss"]) =>
+  loss === "kl" ? (given: Parameters<typeof softCrossEntropy>[0]) => kl(given, {}) : softCrossEntropy;
+
+/** One feature of the student with one of the teacher. [1] */
+function compare(name: string, term: Term, a: Value, b: Value, inputs: TermInputs): Value {
+  const { offsets, tokenWeight, rowWeight } = inputs.batch;
+  const { loss, of } = term;
+  const weight = of === "cls" || of === "pooled" ? rowWeight : tokenWeight;
+  if (loss === "kl" || loss === "crossEntropy") {
+    const maps = of === "scores" ? [a, b] : relations(name, term, a, b, inputs);
+    sameHeads(name, maps[0], maps[1]);
+    const targets = softmax({ x: maps[1], offsets }, {});
+    const temperature = a.trace.constant([1]);
+    return sum({ x: divergence(loss)({ targets, logits: maps[0], temperature, weight, offsets }) }, {});
+  }
+  if (of === "scores") {
+    sameHeads(name, a, b);
+    return sum({ x: mse({ a, b, weight, offsets }, {}) }, {});
+  }
+  const mine =
+    term.project !== undefined && a.shape[1] !== b.shape[1] ? inputs.project(term.project, a, b.shape[1]) : a;
+  if (mine.shape[1] !== b.shape[1])
+    throw new InputError(
+      "RECIPE_WIDTHS",
+      `term "${name}" compares ${of} of equal width: the teacher has ${b.shape[1]}, the student ${a.shape[1]}. Give the term a "project", use another recipe, or a student of layers:K.`,
+    );
+  if (loss === "cosine") return sum({ x: cosineDistance({ a: mine, b, weight }) }, {});
+  const side = (x: Value) => (term.normalize ? normalize({ x }, { epsilon: 1e-12 }) : x);
+  return sum({ x: mse({ a: side(mine), b: side(b), weight }, {}) }, {});
+}
+
+/** a·aᵀ/√d for each head, of both sides. [N, H, L] */
+function relations(name: string, { heads }: Term, a: Value, b: Value, inputs: TermInputs): Value[] {
+  const { student, teachers, batch } = inputs;
+  return [[a, heads ?? student.heads, "student"] as const, [b, heads ?? teachers[0].heads, "teacher"] as const].map(
+    ([x, H, whose]) => {
+      const width = x.shape[1];
+      if (width % H !== 0)
+        throw new InputError(
+          "RECIPE_HEADS",
+          `term "${name}" cuts vectors into ${H} heads, which do not divide the ${whose}'s width of ${width}; set "heads" to one of ${commonDivisors(a.shape[1], b.shape[1]).join(", ")} (--relation-heads).`,
+        );
+      return attentionPairs(
+        { q: x, k: x, offsets: batch.offsets },
+        { H, L: batch.longest, scale: 1 / Math.sqrt(width / H) },
+      );
+    },
+  );
+}
+
+function commonDivisors(a: number, b: number): number[] {
+  return Array.from({ length: Math.min(a, b, 128) }, (_, i) => i + 1).filter((h) => a % h === 0 && b % h === 0);
+}
+
+function sameHeads(name: string, { shape: [, mine] }: Value, { shape: [, theirs] }: Value): void {
+  if (mine === theirs) return;
+  throw new InputError(
+    "RECIPE_HEADS",
+    `term "${name}" compares attention head by head: the teacher has ${theirs} heads, the student ${mine}. Give the student ${theirs} (bert:LxDx${theirs}), or use minilm-v2, which cuts both sides into as many relation heads.`,
+  );
 }

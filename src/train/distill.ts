@@ -1,18 +1,30 @@
 // Distillation: teachers and text become a small student.
 
 import { InputError } from "../errors.ts";
+import { decodeUtf8 } from "../formats/files.ts";
 import { parseConfig } from "../models/index.ts";
+import { type RecipeChoices, withChoices } from "../recipes/choices.ts";
+import { parseRecipe } from "../recipes/file.ts";
 import { recipeNamed } from "../recipes/index.ts";
-import type { Hyper, Recipe } from "../recipes/recipe.ts";
+import { IDLE, type Recipe } from "../recipes/recipe.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { embeddingTable } from "./embeddings.ts";
 import { freshWeights, labelsOf, loadModel, type Model, requireLabels, withLabels } from "./model.ts";
 import { checkNumbers, TRAINING } from "./options.ts";
 import { baseName, type DataSource, type FolderSource, openFile, openFolder } from "./session.ts";
+import { stagesOf } from "./stages.ts";
 import { freshStudent, layersOf, parseStudent, pruneLayers } from "./student.ts";
-import { type CommonOptions, checkOutput, readData, type Setup, type TrainingRun, train } from "./train.ts";
+import {
+  type CommonOptions,
+  checkOutput,
+  checkStages,
+  readData,
+  type Setup,
+  type TrainingRun,
+  train,
+} from "./train.ts";
 
-export interface DistillOptions extends CommonOptions, Partial<Hyper> {
+export interface DistillOptions extends CommonOptions, RecipeChoices {
   /** One teacher, or several for an ensemble: folders, or models in memory. */
   readonly teacher: FolderSource | Model | readonly (FolderSource | Model)[];
   /** `layers:K`, `layers:0,2,4`, `bert:LxD[xHxF]`, `distilbert:…` likewise, a folder, a config.json, or a model in memory. */
@@ -21,11 +33,8 @@ export interface DistillOptions extends CommonOptions, Partial<Hyper> {
   readonly initFrom?: FolderSource | Model;
   /** Word vectors in the text format of GloVe or word2vec, for a student that begins with such: a file, in place of the teacher's. */
   readonly embeddings?: DataSource;
-  /** hard, kd, pkd-skip or pkd-last. */
-  readonly recipe?: string;
-  /** Teacher layers (from 1) for the student's layers below its last. */
-  readonly layerMap?: readonly number[];
-  readonly normalizePatience?: boolean;
+  /** Its name, a file NAME.json, or the recipe itself; kd unless given. */
+  readonly recipe?: string | Recipe;
   /** "labels": those of the data; "argmax": the teacher's class stands in for every label. */
   readonly targets?: "labels" | "argmax";
 }
@@ -40,7 +49,8 @@ export async function* distill(runtime: Runtime, options: DistillOptions): Train
 /** Everything that the options name, loaded and checked; nothing is trained. */
 export async function distillSetup(runtime: Runtime, options: DistillOptions): Promise<Setup> {
   checkNumbers({ ...options });
-  const recipe = recipeNamed(options.recipe ?? "kd");
+  const recipe = withChoices(await resolveRecipe(runtime, options.recipe ?? "kd"), options);
+  const { stages, notes } = stagesOf(recipe, options);
   const teachers = await loadTeachers(runtime, options);
   const labels = labelsOf(teachers[0].config);
   const argmax = options.targets === "argmax";
@@ -48,29 +58,28 @@ export async function distillSetup(runtime: Runtime, options: DistillOptions): P
     throw new InputError("TARGETS", "argmax needs classes, and this teacher gives a score.", { where: "--targets" });
   const data = await readData(runtime, options, labels);
   const student = await makeStudent(runtime, options, teachers[0], data.train.pair);
-  const hyper: Hyper = { temperature: 1, alpha: 0, beta: 0, ...recipe.defaults, ...givenHyper(options, recipe) };
+  const hyper = { ...IDLE, ...recipe.hyper };
   const names = teachers.map(({ name }) => name);
-  return {
+  const setup: Setup = {
     command: "distill",
     summary: `${baseName(student.name)} distilled from ${names.map(baseName).join(", ")} by ${recipe.name} on ${baseName(data.train.file)}`,
-    ...{ student, teachers, recipe, hyper, data },
-    layerMap: options.layerMap,
-    normalizePatience: options.normalizePatience ?? true,
+    ...{ student, teachers, recipe, hyper, stages },
+    data: { ...data, notes: [...notes, ...data.notes] },
     argmaxTargets: argmax,
     resolved: {
-      ...{ teacher: names, student: student.name, recipe: recipe.name, ...hyper },
-      ...{ layerMap: options.layerMap, normalizePatience: options.normalizePatience ?? true },
+      ...{ teacher: names, student: student.name, recipe: recipe.name, ...recipe.hyper },
       targets: options.targets ?? "labels",
     },
   };
+  checkStages(setup);
+  return setup;
 }
 
-/** Numbers that the user gave; one that the recipe does not know is refused rather than ignored. */
-function givenHyper(options: Partial<Hyper>, recipe: Recipe): Partial<Hyper> {
-  const given = (["temperature", "alpha", "beta"] as const).filter((name) => options[name] !== undefined);
-  const idle = given.find((name) => recipe.defaults[name] === undefined);
-  if (idle) throw new InputError("RECIPE_OPTION", `recipe "${recipe.name}" has no ${idle}.`, { where: `--${idle}` });
-  return Object.fromEntries(given.map((name) => [name, options[name]]));
+/** A recipe by name, from a file, or as it is. */
+async function resolveRecipe(runtime: Runtime, recipe: string | Recipe): Promise<Recipe> {
+  if (typeof recipe !== "string") return parseRecipe(JSON.stringify(recipe), "recipe");
+  if (!recipe.endsWith(".json")) return recipeNamed(recipe);
+  return parseRecipe(decodeUtf8(await runtime.readFile(recipe), recipe, "NOT_UTF8"), recipe);
 }
 
 async function loadTeachers(runtime: Runtime, options: DistillOptions): Promise<Model[]> {

@@ -2,10 +2,12 @@
 
 import { InputError } from "../errors.ts";
 import { hard } from "../recipes/hard.ts";
+import { IDLE } from "../recipes/recipe.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { type Labels, loadModel, type Model, requireLabels } from "./model.ts";
 import { TRAINING } from "./options.ts";
 import { baseName, type FolderSource, openFolder } from "./session.ts";
+import { stagesOf } from "./stages.ts";
 import { type CommonOptions, checkOutput, readData, type Setup, type TrainingRun, train } from "./train.ts";
 
 export interface FinetuneOptions extends CommonOptions {
@@ -43,8 +45,8 @@ export async function finetuneSetup(runtime: Runtime, options: FinetuneOptions):
     student: model,
     teachers: [],
     recipe: hard,
-    hyper: { temperature: 1, alpha: 0, beta: 0 },
-    normalizePatience: false,
+    hyper: IDLE,
+    stages: stagesOf(hard, options).stages,
     argmaxTargets: false,
     data,
     resolved: { model: model.name },

@@ -20,7 +20,7 @@ export function* trainingPrograms(
   evaluated: readonly Encoded[] = [],
 ): Generator<Program> {
   const { teachers, gradient } = stepPrograms(structure, largestShape(train, batchSize));
-  yield* [...teachers, gradient, updateProgram(structure.student)];
+  yield* [...teachers, gradient, updateProgram(structure)];
   const shape = largestShape([...train, ...evaluated], BATCH);
   for (const placed of [...structure.teachers, structure.student]) yield forwardProgram(placed, shape);
 }

@@ -73,11 +73,16 @@ function fresh(path: string, shape: readonly number[], config: ModelConfig, seed
   const random = new Random(seed, `init/${path}`);
   const own = familyOf(config).fresh?.(path, shape, config, random);
   if (own) return { shape: [...shape], data: own };
-  const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
+  const size = shape.reduce((a, b) => a * b, 1);
   // The only vectors beside biases are weights of norms.
-  if (shape.length === 1) data.fill(path.endsWith(".bias") ? 0 : 1);
-  else for (let i = 0; i < data.length; i++) data[i] = random.normal() * config.initializer_range;
+  const vector = () => new Float32Array(size).fill(path.endsWith(".bias") ? 0 : 1);
+  const data = shape.length === 1 ? vector() : normals(random, size, config.initializer_range);
   return { shape: [...shape], data };
+}
+
+/** Numbers of N(0, deviation²). */
+export function normals(random: Random, size: number, deviation: number): Float32Array {
+  return new Float32Array(size).map(() => random.normal() * deviation);
 }
 
 export function freshWeights(config: ModelConfig, seed: number, only: (path: string) => boolean = () => true): Weights {

@@ -1,19 +1,10 @@
 // Options of a training run under the names that users of Hugging Face know, with their defaults.
 
 import { InputError } from "../errors.ts";
+import { LR_SCHEDULERS } from "../optim/schedule.ts";
+import type { StageOptions } from "../recipes/recipe.ts";
 
-export interface TrainingOptions {
-  epochs: number;
-  /** Stops after this many updates; 0: epochs decide. */
-  maxSteps: number;
-  /** Sequences in one micro-batch. */
-  batchSize: number;
-  learningRate: number;
-  weightDecay: number;
-  /** Share of the updates in which the learning rate rises. */
-  warmupRatio: number;
-  maxGradNorm: number;
-  gradientAccumulationSteps: number;
+export interface TrainingOptions extends StageOptions {
   /** Tokens a sequence may have; longer ones are cut. 0: what the model allows. */
   maxLength: number;
   seed: number;
@@ -28,6 +19,8 @@ export const TRAINING: TrainingOptions = {
   maxSteps: 0,
   batchSize: 32,
   learningRate: 5e-5,
+  lrSchedulerType: "linear",
+  optimizer: "adamw",
   weightDecay: 0.01,
   warmupRatio: 0.1,
   maxGradNorm: 1,
@@ -61,6 +54,9 @@ const BOUNDS: Bounds = {
   weightDecay: [0, 1e3, false],
   warmupRatio: [0, 1, false],
   maxGradNorm: [0, 1e9, false],
+  adamBeta1: [0, 1, false],
+  adamBeta2: [0, 1, false],
+  adamEpsilon: [0, 1, false],
   gradientAccumulationSteps: [1, 65536, true],
   maxLength: [0, 1e6, true],
   seed: [0, 2 ** 32 - 1, true],
@@ -77,13 +73,27 @@ const flag = (name: string) => `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerC
 /** Refuses numbers outside what they mean, by their flag or by what else the caller calls them. */
 export function checkNumbers(options: Readonly<Record<string, unknown>>, where = flag): void {
   for (const [name, [least, most, integer]] of Object.entries(BOUNDS)) {
-    const value = options[name];
-    if (value === undefined) continue;
-    if (typeof value === "number" && value >= least && value <= most && (!integer || Number.isInteger(value))) continue;
-    throw new InputError(
-      "OPTION_RANGE",
-      `${String(value)} is not ${integer ? "an integer" : "a number"} from ${least} to ${most}.`,
-      { where: where(name) },
-    );
+    for (const value of ends(options[name])) {
+      if (typeof value === "number" && value >= least && value <= most && (!integer || Number.isInteger(value)))
+        continue;
+      throw new InputError(
+        "OPTION_RANGE",
+        `${String(value)} is not ${integer ? "an integer" : "a number"} from ${least} to ${most}.`,
+        { where: where(name) },
+      );
+    }
   }
+  const { lrSchedulerType: kind } = options;
+  if (kind !== undefined && !LR_SCHEDULERS.includes(kind as (typeof LR_SCHEDULERS)[number]))
+    throw new InputError("OPTION_RANGE", `${String(kind)} is not one of ${LR_SCHEDULERS.join(", ")}.`, {
+      where: where("lrSchedulerType"),
+    });
+}
+
+/** A number that varies over the training lies between its ends. */
+function ends(value: unknown): unknown[] {
+  if (value === undefined) return [];
+  return typeof value === "object" && value !== null && "from" in value && "to" in value
+    ? [value.from, value.to]
+    : [value];
 }

@@ -5,6 +5,7 @@ import type { Files } from "../formats/files.ts";
 import { writeModelFolder } from "../formats/huggingface.ts";
 import { serializeSafetensors } from "../formats/safetensors.ts";
 import { familyOf } from "../models/index.ts";
+import type { Recipe } from "../recipes/recipe.ts";
 import { sha256 } from "../sha256.ts";
 import { VERSION } from "../version.ts";
 import type { Metrics } from "./metrics.ts";
@@ -34,6 +35,10 @@ export interface RunRecord {
   readonly device: string;
   readonly train: Dataset;
   readonly eval?: Dataset;
+  readonly text?: Dataset;
+  readonly recipe: Recipe;
+  /** The numbers of each stage, when there are several. */
+  readonly stages?: Readonly<Record<string, unknown>>;
   readonly judged: readonly Judged[];
   readonly events: readonly TrainingEvent[];
   readonly steps: { done: number; planned: number };
@@ -71,7 +76,10 @@ export function judgedTable(judged: readonly Judged[]): string {
 /** Hugging Face's model card: YAML front matter, then what a reader asks. */
 function modelCard(model: Model, record: RunRecord): string {
   const labels = Object.values(model.config.id2label);
-  const options = Object.entries(record.options).map(([key, value]) => `- ${key}: ${JSON.stringify(value)}`);
+  const list = (object: object) =>
+    Object.entries(object)
+      .map(([key, value]) => `- ${key}: ${JSON.stringify(value)}`)
+      .join("\n");
   const data = (dataset: Dataset) =>
     `${dataset.examples.length} rows (${dataset.labelled} labelled), SHA-256 \`${dataset.fingerprint}\``;
   return `---
@@ -91,11 +99,11 @@ ${record.stopped ? `\n**Stopped early** after step ${record.steps.done} of ${rec
 ## Data
 
 - training: ${data(record.train)}
-${record.eval ? `- evaluation: ${data(record.eval)}\n` : ""}
+${record.eval ? `- evaluation: ${data(record.eval)}\n` : ""}${record.text ? `- plain text: ${data(record.text)}\n` : ""}
 ## Options
 
-${options.join("\n")}
-`;
+${list(record.options)}
+${record.stages ? `\n## Stages\n\n${list(record.stages)}\n` : ""}`;
 }
 
 export interface Saved {
@@ -113,7 +121,9 @@ export async function saveRun(files: Files, model: Model, record: RunRecord, ove
     stopped: record.stopped,
     device: record.device,
     options: record.options,
-    data: { train: record.train.fingerprint, eval: record.eval?.fingerprint },
+    recipe: record.recipe,
+    stages: record.stages,
+    data: { train: record.train.fingerprint, eval: record.eval?.fingerprint, text: record.text?.fingerprint },
     models: record.judged,
     steps: record.steps,
     seconds: record.seconds,

@@ -9,9 +9,9 @@
 
 import type { Batch } from "../data/batch.ts";
 import { InputError } from "../errors.ts";
+import type { Executor } from "../executors/executor.ts";
 import type { BatchShape } from "../models/features.ts";
 import type { ModelConfig } from "../models/index.ts";
-import { ADAMW } from "../optim/adamw.ts";
 import { plan as planSlots } from "../program/plan.ts";
 import type { Instruction } from "../program/program.ts";
 import { sizeOf, type Value } from "../program/value.ts";
@@ -23,9 +23,10 @@ import { trainingPrograms } from "./largest.ts";
 import { parameterCount } from "./model.ts";
 import type { TrainingOptions } from "./options.ts";
 import { forwardProgram, type StepStructure, stepPrograms, updateProgram } from "./programs.ts";
-import { makeMicroBatches, microBatches, plannedSteps } from "./run.ts";
+import { hyperAt, makeMicroBatches, microBatches, plannedSteps } from "./run.ts";
 import { openDevice } from "./session.ts";
-import { checkOutput, maxLengthOf, type Setup, structureOf, trainingOptions } from "./train.ts";
+import type { RunStage } from "./stages.ts";
+import { checkOutput, maxLengthOf, optimizerOptions, type Setup, structureOf } from "./train.ts";
 import { placeWeights, shapeOf, Trainer } from "./trainer.ts";
 
 /** The probe ends after this many measured steps, or this many seconds. */
@@ -82,65 +83,100 @@ export async function plan(runtime: Runtime, options: PlanOptions): Promise<RunP
     "teacher" in options
       ? await distillSetup(runtime, options)
       : await finetuneSetup(runtime, options as FinetuneOptions);
-  const training = trainingOptions(options);
   const maxLength = maxLengthOf(setup, options);
   const set = encode(setup.data.train, setup.student.tokenizer, maxLength);
-  const structure = structureOf(setup);
+  const text = setup.data.text && encode(setup.data.text, setup.student.tokenizer, maxLength);
   const lengths = set.rows.map(({ ids }) => ids.length);
-  const tokensPerEpoch = sum(lengths);
-  const steps = plannedSteps(set.rows.length, training);
+  const stages = setup.stages
+    .map((stage) => ({ stage, rows: stage.stage.data === "text" && text ? text : set }))
+    .filter(({ stage, rows }) => plannedSteps(rows.rows.length, stage.options) > 0)
+    .map(({ stage, rows }) => planStage(setup, stage, rows));
+  if (stages.length === 0)
+    throw new InputError("NO_STEPS", "0 epochs are 0 steps: nothing to plan.", { where: "--epochs" });
+  const [steps, tokens, flops] = [
+    sum(stages.map((stage) => stage.steps)),
+    sum(stages.map((stage) => stage.tokens)),
+    sum(stages.map((stage) => stage.flops)),
+  ];
 
-  const models = [...setup.teachers, setup.student].map((model): PlannedModel => {
-    const teacher = setup.teachers.includes(model);
+  const all = [...setup.teachers, setup.student];
+  const models = all.map((model, i): PlannedModel => {
+    const teacher = i < setup.teachers.length;
     const parameters = parameterCount(model.config);
     return {
       role: teacher ? "teacher" : setup.command === "distill" ? "student" : "model",
       name: model.name,
       parameters,
       bytes: 4 * parameters,
-      flopsPerToken: forwardFlops(model.config, lengths) / tokensPerEpoch,
+      flopsPerToken: forwardFlops(model.config, lengths) / sum(lengths),
     };
   });
-  const flopsPerTrainedToken = sum(models.map((m) => (m.role === "teacher" ? 1 : 3) * m.flopsPerToken));
+  const largest = stages.map((stage) => stage.largest).reduce((a, b) => (a.memory.total >= b.memory.total ? a : b));
 
-  if (steps === 0) throw new InputError("NO_STEPS", "0 epochs are 0 steps: nothing to plan.", { where: "--epochs" });
-  const { tokens, shapes, first } = tally(set, training, steps, structure.regression);
-  // Either the longest text or the most tokens may need the largest temporaries.
-  const largest = [(s: BatchShape) => s.rows * s.longest, (s: BatchShape) => s.rows]
-    .map((size) => shapes.reduce((a, b) => (size(a) >= size(b) ? a : b)))
-    .map((shape) => ({ shape, memory: memoryOf(structure, shape) }))
-    .reduce((a, b) => (a.memory.total >= b.memory.total ? a : b));
-
-  const programs = () => trainingPrograms(structure, training.batchSize, set.rows);
+  const programs = function* () {
+    for (const { structure, options: own, rows } of stages) yield* trainingPrograms(structure, own.batchSize, rows);
+  };
   const device = await openDevice(runtime, options, programs);
   try {
-    const all = [...setup.teachers, setup.student];
     all.forEach(({ weights }, i) => {
-      placeWeights(device.executor, i < setup.teachers.length ? structure.teachers[i].owner : "student", weights);
+      placeWeights(device.executor, i < setup.teachers.length ? `teacher${i}` : "student", weights);
     });
-    const trainer = new Trainer(device.executor, structure, {
-      optimizer: { ...ADAMW, weightDecay: training.weightDecay, maxNorm: training.maxGradNorm },
-      seed: training.seed,
-    });
-    trainer.prepare(largest.shape);
-    const measured = await probe(trainer, first, setup, training);
+    const measured = { steps: 0, tokens: 0, seconds: 0 };
+    let memoryBytes = 0;
+    let estimatedSeconds = 0;
+    for (const stage of stages) {
+      const found = await probe(device.executor, stage, setup);
+      estimatedSeconds += (stage.tokens * found.seconds) / found.tokens;
+      for (const key of ["steps", "tokens", "seconds"] as const) measured[key] += found[key];
+      memoryBytes = Math.max(memoryBytes, found.memoryBytes);
+    }
     const notes = [...all.flatMap((model) => model.notes), ...setup.data.notes];
     if (set.truncated > 0) notes.push(truncationNote(setup.data.train, set, maxLength));
+    const tokensPerSecond = measured.tokens / measured.seconds;
     return {
-      ...{ models, rows: set.rows.length, tokensPerEpoch, tokens, steps, notes, device: device.choice },
-      flopsPerStep: (flopsPerTrainedToken * tokens) / steps,
+      ...{ models, rows: set.rows.length, tokensPerEpoch: sum(lengths), tokens, steps, notes, device: device.choice },
+      flopsPerStep: flops / steps,
       memory: largest.memory,
       largestBatch: largest.shape,
       probe: {
-        ...measured,
-        flopsPerSecond: measured.tokensPerSecond * flopsPerTrainedToken,
-        memoryBytes: device.executor.memory().bytes,
+        ...{ steps: measured.steps, secondsPerStep: measured.seconds / measured.steps, tokensPerSecond },
+        flopsPerSecond: (tokensPerSecond * flops) / tokens,
+        memoryBytes,
       },
-      estimatedSeconds: tokens / measured.tokensPerSecond,
+      estimatedSeconds,
     };
   } finally {
     device.executor.dispose();
   }
+}
+
+interface PlannedStage extends Tally {
+  readonly structure: StepStructure;
+  readonly options: TrainingOptions;
+  readonly rows: EncodedSet["rows"];
+  readonly steps: number;
+  readonly flops: number;
+  /** The batch that needs the most memory. */
+  readonly largest: { shape: BatchShape; memory: RunPlan["memory"] };
+}
+
+function planStage(setup: Setup, stage: RunStage, set: EncodedSet): PlannedStage {
+  const structure = structureOf(setup, stage);
+  const { options } = stage;
+  const steps = plannedSteps(set.rows.length, options);
+  const seen = tally(set, options, steps, structure.regression);
+  const lengths = set.rows.map(({ ids }) => ids.length);
+  const perEpoch = sum([
+    3 * forwardFlops(setup.student.config, lengths),
+    ...setup.teachers.map(({ config }) => forwardFlops(config, lengths)),
+  ]);
+  // Either the longest text or the most tokens may need the largest temporaries.
+  const largest = [(s: BatchShape) => s.rows * s.longest, (s: BatchShape) => s.rows]
+    .map((size) => seen.shapes.reduce((a, b) => (size(a) >= size(b) ? a : b)))
+    .map((shape) => ({ shape, memory: memoryOf(structure, shape) }))
+    .reduce((a, b) => (a.memory.total >= b.memory.total ? a : b));
+  const flops = (perEpoch * seen.tokens) / sum(lengths);
+  return { ...seen, structure, options, rows: set.rows, steps, flops, largest };
 }
 
 /** Multiply-adds of the ops that are products. */
@@ -187,7 +223,7 @@ function tally(set: EncodedSet, options: TrainingOptions, steps: number, regress
 
 function memoryOf(structure: StepStructure, shape: BatchShape): RunPlan["memory"] {
   const { teachers, gradient } = stepPrograms(structure, shape);
-  const programs = [...teachers, gradient, updateProgram(structure.student)];
+  const programs = [...teachers, gradient, updateProgram(structure)];
   const persistent = new Map(
     programs
       .flatMap(({ values }) => values)
@@ -208,18 +244,27 @@ function memoryOf(structure: StepStructure, shape: BatchShape): RunPlan["memory"
 }
 
 /** A few real steps; the first, which warms caches and compilers, does not count. */
-async function probe(trainer: Trainer, first: readonly Batch[][], setup: Setup, options: TrainingOptions) {
+async function probe(
+  executor: Executor,
+  { structure, options, steps: planned, first, largest }: PlannedStage,
+  { hyper }: Setup,
+) {
+  const trainer = new Trainer(executor, structure, { optimizer: optimizerOptions(options), seed: options.seed });
+  trainer.prepare(largest.shape);
+  const now = hyperAt(hyper, 0, planned);
   let [steps, tokens, seconds] = [0, 0, 0];
-  await trainer.step(first[0], options.learningRate, setup.hyper);
+  await trainer.step(first[0], options.learningRate, now);
   while (steps < PROBE_STEPS && seconds < PROBE_SECONDS) {
     const batches = first[(steps + 1) % first.length];
     const began = performance.now();
-    await trainer.step(batches, options.learningRate, setup.hyper);
+    await trainer.step(batches, options.learningRate, now);
     seconds += (performance.now() - began) / 1000;
     tokens += sum(batches.map((batch) => batch.tokens));
     steps++;
   }
-  return { steps, secondsPerStep: seconds / steps, tokensPerSecond: tokens / seconds };
+  const memoryBytes = executor.memory().bytes;
+  trainer.release();
+  return { steps, tokens, seconds, memoryBytes };
 }
 
 function sum(numbers: readonly number[]): number {

@@ -6,12 +6,13 @@
 
 import { type BatchShape, type BatchValues, batchValues, type Features, shown } from "../models/features.ts";
 import { type ModelConfig, traceModel } from "../models/index.ts";
-import { add, gradient, keep, mul } from "../ops/index.ts";
-import { adamwUpdate, companions } from "../optim/adamw.ts";
+import { add, gradient, keep, linear, mul } from "../ops/index.ts";
+import { companions, type Optimizer, traceUpdate } from "../optim/optimizer.ts";
 import { type Program, Trace } from "../program/program.ts";
 import { Scope } from "../program/scope.ts";
-import type { Value } from "../program/value.ts";
-import type { Recipe } from "../recipes/recipe.ts";
+import { Value } from "../program/value.ts";
+import type { Stage } from "../recipes/recipe.ts";
+import { traceTerms } from "../recipes/terms.ts";
 
 /** A model in an executor: whose parameters (the prefix of their state names) and what it looks like. */
 export interface Placed {
@@ -23,10 +24,9 @@ export interface Placed {
 export interface StepStructure {
   readonly student: Placed;
   readonly teachers: readonly Placed[];
-  readonly recipe: Recipe;
+  readonly stage: Stage;
   readonly regression: boolean;
-  readonly layerMap?: readonly number[];
-  readonly normalizePatience: boolean;
+  readonly optimizer: Optimizer;
 }
 
 export const TEMPERATURE = { name: "recipe/temperature", shape: [1], dtype: "f32" } as const;
@@ -37,13 +37,12 @@ export const metricOf = (term: string) => ({ name: `metrics/term/${term}`, shape
 export const logitsOf = (owner: string, rows: number, classes: number) =>
   ({ name: `${owner}/out/logits`, shape: [rows, classes], dtype: "f32" }) as const;
 
-/** Name → shape of every parameter of a model, by checkpoint path; without those that training leaves alone, if asked. */
-export function parametersOf(config: ModelConfig, trained = false): Map<string, readonly number[]> {
+/** Name → shape of every parameter of a model, by checkpoint path. */
+export function parametersOf(config: ModelConfig): Map<string, readonly number[]> {
   const trace = new Trace();
   const scope = new Scope(trace, "any", false);
   traceModel(scope, config, batchValues(trace, { sequences: 1, rows: 1, longest: 1 }));
-  const kept = [...scope.parameters].filter(([, value]) => !(trained && scope.frozen.has(value)));
-  return new Map(kept.map(([path, value]) => [path, value.shape]));
+  return new Map([...scope.parameters].map(([path, value]) => [path, value.shape]));
 }
 
 export function forwardProgram({ owner, config }: Placed, shape: BatchShape): Program {
@@ -79,14 +78,14 @@ class TeacherFeatures {
           return into.input(name, value.shape);
         },
       });
-    for (const [name, feature] of Object.entries(own) as [string, Value | readonly Value[]][]) {
-      if (!Array.isArray(feature)) {
-        offer(facade, name, name, feature as Value);
-        continue;
+    for (const [name, feature] of Object.entries(own) as [string, Features[keyof Features]][]) {
+      if (feature instanceof Value) offer(facade, name, name, feature);
+      else if (typeof feature === "number") facade[name] = feature;
+      else {
+        const list: Value[] = new Array(feature.length);
+        for (const [i, value] of feature.entries()) offer(list, i, `${name}.${i}`, value);
+        facade[name] = list;
       }
-      const list: Value[] = new Array(feature.length);
-      for (const [i, value] of feature.entries()) offer(list, i, `${name}.${i}`, value);
-      facade[name] = list;
     }
     this.features = shown(facade, `a teacher of type ${placed.config.model_type}`);
   }
@@ -101,42 +100,57 @@ export interface StepPrograms {
   readonly teachers: readonly Program[];
   readonly gradient: Program;
   readonly terms: readonly string[];
+  /** What the loss trains, by name → shape: parameters of the student, and of the recipe (`project/…`). Others are left alone. */
+  readonly trained: ReadonlyMap<string, readonly number[]>;
 }
 
+/** Parameters that belong to the recipe have names that begin with this. */
+export const PROJECT = "project";
+
 export function stepPrograms(structure: StepStructure, shape: BatchShape): StepPrograms {
-  const { student, recipe } = structure;
+  const { student, stage } = structure;
   const trace = new Trace();
   const batch: BatchValues = batchValues(trace, shape);
   const scope = new Scope(trace, student.owner, true);
+  const own = new Scope(trace, PROJECT, true);
   const teachers = structure.teachers.map((teacher) => new TeacherFeatures(teacher, trace, shape));
-  const terms = recipe.terms({
+  const terms = traceTerms(stage, {
     teachers: teachers.map(({ features }) => features),
     student: shown(traceModel(scope, student.config, batch), `a student of type ${student.config.model_type}`),
     batch,
     regression: structure.regression,
     temperature: trace.input(TEMPERATURE.name, TEMPERATURE.shape),
-    layerMap: structure.layerMap,
-    normalizePatience: structure.normalizePatience,
+    project: (name, x, width) => linear(x, own.parameter(name, [width, x.shape[1]])),
   });
   const loss = Object.entries(terms)
     .map(([name, term]) => mul(term, trace.input(weightOf(name).name, [1])))
     .reduce(add);
-  const trained = [...scope.parameters.values()].filter((parameter) => !scope.frozen.has(parameter));
-  const targets = trained.map(
-    (parameter) => [parameter, trace.state(companions(parameter.name).gradient, parameter.shape)] as const,
+  const parameters = [...scope.parameters.values(), ...own.parameters.values()];
+  const reached = gradient(
+    loss,
+    new Map(
+      parameters
+        .filter((value) => !scope.frozen.has(value))
+        .map((value) => [value, trace.state(companions(value.name).gradient, value.shape)]),
+    ),
   );
-  gradient(loss, new Map(targets));
   for (const [name, term] of Object.entries(terms)) keep(term, metricOf(name).name);
   keep(loss, LOSS.name);
   return {
     teachers: teachers.map((teacher) => teacher.program()),
     gradient: trace.finish("gradient"),
     terms: Object.keys(terms),
+    trained: new Map(parameters.filter((value) => reached.has(value)).map(({ name, shape }) => [name, shape])),
   };
 }
 
-export function updateProgram({ owner, config }: Placed): Program {
+/** What a stage trains; it does not depend on the batch. */
+export function trainedParameters(structure: StepStructure): StepPrograms["trained"] {
+  return stepPrograms(structure, { sequences: 1, rows: 1, longest: 1 }).trained;
+}
+
+export function updateProgram(structure: StepStructure): Program {
   const trace = new Trace();
-  adamwUpdate(trace, new Map([...parametersOf(config, true)].map(([path, shape]) => [`${owner}/${path}`, shape])));
+  traceUpdate(trace, structure.optimizer, trainedParameters(structure));
   return trace.finish("update");
 }

@@ -2,7 +2,7 @@
 
 import { type Batch, type Encoded, makeBatch } from "../data/batch.ts";
 import { batchesOf, epochOrder } from "../data/sampler.ts";
-import { linearSchedule, warmupSteps } from "../optim/schedule.ts";
+import { learningRateFactor, type Varying, valueAt, warmupSteps } from "../optim/schedule.ts";
 import type { Hyper } from "../recipes/recipe.ts";
 import { breather } from "./breather.ts";
 import { type EncodedSet, predictAll, score } from "./evaluate.ts";
@@ -13,24 +13,45 @@ import { type StepResult, shapeOf } from "./trainer.ts";
 
 export type TrainingEvent =
   | { readonly type: "note"; readonly text: string }
-  | { readonly type: "start"; readonly steps: number; readonly rows: number; readonly parameters: number }
-  | (StepResult & {
-      readonly type: "step";
+  | (OfStage & { readonly type: "start"; readonly steps: number; readonly rows: number; readonly parameters: number })
+  | (StepResult &
+      OfStage & {
+        readonly type: "step";
+        readonly step: number;
+        readonly steps: number;
+        readonly epoch: number;
+        readonly learningRate: number;
+        /** Real tokens a second since the last report. */
+        readonly tokensPerSecond: number;
+        readonly secondsLeft: number;
+        readonly memoryBytes: number;
+      })
+  | (OfStage & {
+      readonly type: "evaluation";
       readonly step: number;
-      readonly steps: number;
       readonly epoch: number;
-      readonly learningRate: number;
-      /** Real tokens a second since the last report. */
-      readonly tokensPerSecond: number;
-      readonly secondsLeft: number;
-      readonly memoryBytes: number;
-    })
-  | { readonly type: "evaluation"; readonly step: number; readonly epoch: number; readonly metrics: Metrics };
+      readonly metrics: Metrics;
+    });
+
+interface OfStage {
+  /** Its name, when the run has several. */
+  readonly stage?: string;
+}
+
+/** The numbers of a recipe, each of which may change over a stage. */
+export type VaryingHyper = { readonly [K in keyof Hyper]: Varying };
+
+/** At update number `step` of `total`, counted from 0. */
+export function hyperAt({ temperature, alpha, beta }: VaryingHyper, step: number, total: number): Hyper {
+  const at = (varying: Varying) => valueAt(varying, step, total);
+  return { temperature: at(temperature), alpha: at(alpha), beta: at(beta) };
+}
 
 export interface LoopInputs {
   /** The models of its structure are placed. */
   readonly trainer: LastingTrainer;
-  readonly hyper: Hyper;
+  readonly stage?: string;
+  readonly hyper: VaryingHyper;
   readonly options: TrainingOptions;
   readonly train: EncodedSet;
   readonly eval?: EncodedSet;
@@ -86,7 +107,8 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
   const warmup = warmupSteps(planned, options.warmupRatio);
   const predictor = new LastingPredictor(device, structure.student);
   const notes = () => device.notes().map((text): TrainingEvent => ({ type: "note", text }));
-  yield { type: "start", steps: planned, rows: train.rows.length, parameters: inputs.parameters };
+  const ofStage: OfStage = inputs.stage === undefined ? {} : { stage: inputs.stage };
+  yield { type: "start", ...ofStage, steps: planned, rows: train.rows.length, parameters: inputs.parameters };
 
   const batchesOfEpoch = (epoch: number) => microBatches(train.rows.length, options, epoch);
   const made = (indices: readonly Uint32Array[]) =>
@@ -113,9 +135,9 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
     for (const indices of batchesOfEpoch(epoch)) {
       if (step === planned || signal?.aborted) break;
       const batches = made(indices);
-      const learningRate = options.learningRate * linearSchedule(step, planned, warmup);
+      const learningRate = options.learningRate * learningRateFactor(options.lrSchedulerType, step, planned, warmup);
       const reported = (step + 1) % options.loggingSteps === 0 || step + 1 === planned;
-      const result = await trainer.step(batches, learningRate, inputs.hyper, reported);
+      const result = await trainer.step(batches, learningRate, hyperAt(inputs.hyper, step, planned), reported);
       step++;
       yield* notes();
       tokens += batches.reduce((sum, batch) => sum + batch.tokens, 0);
@@ -123,6 +145,7 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
         const now = performance.now();
         yield {
           type: "step",
+          ...ofStage,
           ...result,
           ...{ step, steps: planned, epoch, learningRate },
           tokensPerSecond: (1000 * (tokens - reportedTokens)) / (now - reportedAt),
@@ -136,7 +159,7 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
         metrics = await evaluate();
         evaluatedAt = step;
         yield* notes();
-        if (metrics) yield { type: "evaluation", step, epoch, metrics };
+        if (metrics) yield { type: "evaluation", ...ofStage, step, epoch, metrics };
         paused += performance.now() - start;
         reportedAt += performance.now() - start;
       }
@@ -147,7 +170,7 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
       metrics = await evaluate();
       evaluatedAt = step;
       yield* notes();
-      if (metrics) yield { type: "evaluation", step, epoch, metrics };
+      if (metrics) yield { type: "evaluation", ...ofStage, step, epoch, metrics };
       paused += performance.now() - start;
       reportedAt += performance.now() - start;
     }

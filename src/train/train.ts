@@ -3,25 +3,29 @@
 import type { Dataset, DatasetOptions } from "../data/dataset.ts";
 import { InputError } from "../errors.ts";
 import { outputExists } from "../formats/files.ts";
-import { ADAMW } from "../optim/adamw.ts";
-import type { Hyper, Recipe } from "../recipes/recipe.ts";
+import { optimizerNamed } from "../optim/index.ts";
+import type { OptimizerOptions } from "../optim/optimizer.ts";
+import { needsTeacher, type Recipe } from "../recipes/recipe.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { type EncodedSet, encode, measureLatency, predictAll, score, truncationNote } from "./evaluate.ts";
 import { trainingPrograms } from "./largest.ts";
 import { classes, type Metrics } from "./metrics.ts";
 import { type Labels, labelsOf, type Model, parameterCount, requirePairs } from "./model.ts";
-import { checkNumbers, type DeviceOptions, TRAINING, type TrainingOptions } from "./options.ts";
+import { type DeviceOptions, TRAINING, type TrainingOptions } from "./options.ts";
 import { type Judged, judge, saveRun } from "./output.ts";
-import type { StepStructure } from "./programs.ts";
+import { type StepStructure, trainedParameters } from "./programs.ts";
 import { LastingDevice, LastingPredictor, LastingTrainer } from "./recovery.ts";
-import { type LoopResult, type TrainingEvent, trainingLoop } from "./run.ts";
+import { plannedSteps, type TrainingEvent, trainingLoop, type VaryingHyper } from "./run.ts";
 import { type DataSource, type FolderSource, maxLengthFor, openData, openDevice, openFolder } from "./session.ts";
+import type { RunStage, StageChoice } from "./stages.ts";
 import { NonfiniteError } from "./trainer.ts";
 
 /** Options of every training command. */
-export interface CommonOptions extends Partial<TrainingOptions>, Partial<DeviceOptions> {
+export interface CommonOptions extends StageChoice, Partial<DeviceOptions> {
   readonly train: DataSource;
   readonly eval?: DataSource;
+  /** Plain text for the stages that read it; labels in it are not looked at. */
+  readonly text?: DataSource;
   /** How the data files are read. */
   readonly data?: DatasetOptions;
   /** Where the folder goes; without it the model is only returned. */
@@ -48,12 +52,6 @@ export interface TrainingResult {
 
 export type TrainingRun = AsyncGenerator<TrainingEvent, TrainingResult>;
 
-export function trainingOptions(options: Partial<TrainingOptions>): TrainingOptions {
-  checkNumbers({ ...options });
-  const given = Object.entries(options).filter(([key, value]) => key in TRAINING && value !== undefined);
-  return { ...TRAINING, ...Object.fromEntries(given) };
-}
-
 /** An output folder that cannot be written is refused before anything is read or trained. */
 export async function checkOutput(runtime: Runtime, { out, overwrite }: CommonOptions): Promise<void> {
   if (out === undefined) return;
@@ -64,6 +62,8 @@ export async function checkOutput(runtime: Runtime, { out, overwrite }: CommonOp
 export interface Data {
   readonly train: Dataset;
   readonly eval?: Dataset;
+  /** Plain text, for stages that read it. */
+  readonly text?: Dataset;
   readonly notes: readonly string[];
 }
 
@@ -73,7 +73,9 @@ export async function readData(runtime: Runtime, options: CommonOptions, labels?
   if (labels === null) known.task = "regression";
   else if (labels) known.label2id = Object.fromEntries(labels.map((label, id) => [label, id]));
   const train = await openData(runtime, options.train, known);
-  if (options.eval === undefined) return { train, notes: train.notes };
+  const text = options.text === undefined ? undefined : await openData(runtime, options.text, {});
+  const textNotes = text?.notes ?? [];
+  if (options.eval === undefined) return { train, text, notes: [...train.notes, ...textNotes] };
   const evaluation = await openData(runtime, options.eval, { ...known, task: train.kind, label2id: train.label2id });
   if (evaluation.pair !== train.pair)
     throw new InputError(
@@ -83,7 +85,7 @@ export async function readData(runtime: Runtime, options: CommonOptions, labels?
         where: evaluation.file,
       },
     );
-  return { train, eval: evaluation, notes: [...train.notes, ...evaluation.notes] };
+  return { train, eval: evaluation, text, notes: [...train.notes, ...evaluation.notes, ...textNotes] };
 }
 
 export interface Setup {
@@ -92,9 +94,9 @@ export interface Setup {
   readonly student: Model;
   readonly teachers: readonly Model[];
   readonly recipe: Recipe;
-  readonly hyper: Hyper;
-  readonly layerMap?: readonly number[];
-  readonly normalizePatience: boolean;
+  readonly hyper: VaryingHyper;
+  /** At least one; the last is the task. */
+  readonly stages: readonly RunStage[];
   /** The first teacher's class is taken as every row's label. */
   readonly argmaxTargets: boolean;
   readonly data: Data;
@@ -102,21 +104,36 @@ export interface Setup {
   readonly resolved: Readonly<Record<string, unknown>>;
 }
 
-/** What of a setup is structure of its programs. */
-export function structureOf(setup: Setup): StepStructure {
+/** What of a stage is structure of its programs. */
+export function structureOf(setup: Pick<Setup, "student" | "teachers">, { stage, options }: RunStage): StepStructure {
   return {
     student: { owner: "student", config: setup.student.config },
     teachers: setup.teachers.map(({ config }, i) => ({ owner: `teacher${i}`, config })),
-    recipe: setup.recipe,
+    stage,
     regression: labelsOf(setup.student.config) === null,
-    layerMap: setup.layerMap,
-    normalizePatience: setup.normalizePatience,
+    optimizer: optimizerNamed(options.optimizer),
   };
 }
 
+/** What of a stage the optimiser is told. */
+export function optimizerOptions(options: TrainingOptions): Partial<OptimizerOptions> {
+  const { weightDecay, maxGradNorm: maxNorm, adamBeta1, adamBeta2, adamEpsilon } = options;
+  return {
+    ...{ weightDecay, maxNorm },
+    ...(adamBeta1 === undefined ? {} : { beta1: adamBeta1 }),
+    ...(adamBeta2 === undefined ? {} : { beta2: adamBeta2 }),
+    ...(adamEpsilon === undefined ? {} : { epsilon: adamEpsilon }),
+  };
+}
+
+/** A recipe that these models cannot follow fails now, not after an evaluation. */
+export function checkStages(setup: Pick<Setup, "student" | "teachers" | "stages">): void {
+  for (const stage of setup.stages) trainedParameters(structureOf(setup, stage));
+}
+
 export async function* train(runtime: Runtime, setup: Setup, common: CommonOptions): TrainingRun {
-  const options = trainingOptions(common);
-  const { student, teachers, data } = setup;
+  const { student, teachers, data, stages } = setup;
+  const { options } = stages[stages.length - 1];
   const all = [...teachers, student];
   for (const model of all) requirePairs(model, data.train.pair);
   const maxLength = maxLengthOf(setup, common);
@@ -129,8 +146,13 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
 
   let trainSet = encode(data.train, student.tokenizer, maxLength);
   const evalSet = data.eval && encode(data.eval, student.tokenizer, maxLength);
-  const structure = structureOf(setup);
-  const programs = () => trainingPrograms(structure, options.batchSize, trainSet.rows, evalSet?.rows);
+  const textSet = data.text && withoutLabels(encode(data.text, student.tokenizer, maxLength));
+  const structures = stages.map((stage) => structureOf(setup, stage));
+  const rowsOf = ({ stage }: RunStage) => (stage.data === "text" && textSet ? textSet : trainSet);
+  const programs = function* () {
+    for (const [i, stage] of stages.entries())
+      yield* trainingPrograms(structures[i], stage.options.batchSize, rowsOf(stage).rows, evalSet?.rows);
+  };
   const instead = () => openDevice(runtime, { ...common, device: "wasm" }, programs);
   const device = new LastingDevice(await openDevice(runtime, common, programs), instead);
   try {
@@ -140,13 +162,15 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
     for (const [dataset, set] of [
       [data.train, trainSet] as const,
       ...(data.eval && evalSet ? [[data.eval, evalSet] as const] : []),
+      ...(data.text && textSet ? [[data.text, textSet] as const] : []),
     ])
       if (set.truncated > 0) yield tell(truncationNote(dataset, set, maxLength));
 
     for (const [i, teacher] of teachers.entries()) await device.place(`teacher${i}`, teacher.weights);
     await device.place("student", student.weights);
 
-    const predictors = structure.teachers.map((placed) => new LastingPredictor(device, placed));
+    const [{ student: placed, teachers: placedTeachers }] = structures;
+    const predictors = placedTeachers.map((teacher) => new LastingPredictor(device, teacher));
     const judged: Judged[] = [];
     let teacherLogits: Float32Array | undefined;
     for (const [i, teacher] of teachers.entries()) {
@@ -161,42 +185,53 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
 
     let stopped: string | undefined;
     let failure: NonfiniteError | undefined;
-    let outcome: LoopResult = { steps: 0, planned: 0, seconds: 0, tokens: 0 };
-    const optimizer = { ...ADAMW, weightDecay: options.weightDecay, maxNorm: options.maxGradNorm };
-    const trainer = new LastingTrainer(device, structure, { optimizer, seed: options.seed });
-    const loop = trainingLoop({
-      ...{ trainer, hyper: setup.hyper, options, train: trainSet, eval: evalSet, teacherLogits },
-      parameters: parameterCount(student.config),
-      signal: common.signal,
-    });
-    try {
-      for (;;) {
-        const next = await loop.next();
-        if (next.done) {
-          outcome = next.value;
-          break;
+    let weights = student.weights;
+    let metrics: Metrics | undefined;
+    let [seconds, steps, before] = [0, 0, 0];
+    const planned = stages.reduce((sum, run) => sum + plannedSteps(rowsOf(run).rows.length, run.options), 0);
+    for (const [i, run] of stages.entries()) {
+      const last = i === stages.length - 1;
+      const optimizer = optimizerOptions(run.options);
+      const trainer = new LastingTrainer(device, structures[i], { optimizer, seed: run.options.seed });
+      const loop = trainingLoop({
+        ...{ trainer, hyper: setup.hyper, options: run.options, train: rowsOf(run) },
+        ...(last ? { eval: evalSet, teacherLogits } : {}),
+        ...(stages.length > 1 ? { stage: run.name } : {}),
+        parameters: parameterCount(student.config),
+        signal: common.signal,
+      });
+      try {
+        for (;;) {
+          const next = await loop.next();
+          if (next.done) {
+            steps = before + next.value.steps;
+            seconds += next.value.seconds;
+            if (last) metrics = next.value.metrics;
+            if (next.value.steps < next.value.planned) stopped = "the run was interrupted";
+            break;
+          }
+          const event = next.value;
+          if (event.type === "note") notes.push(event.text);
+          if (event.type === "step") steps = before + event.step;
+          events.push(event);
+          yield event;
         }
-        const event = next.value;
-        if (event.type === "note") notes.push(event.text);
-        if (event.type === "start") outcome = { ...outcome, planned: event.steps };
-        if (event.type === "step") outcome = { ...outcome, steps: event.step };
-        events.push(event);
-        yield event;
+      } catch (error) {
+        if (!(error instanceof NonfiniteError)) throw error;
+        [failure, stopped] = [error, error.message];
       }
-      if (outcome.steps < outcome.planned) stopped = "the run was interrupted";
-    } catch (error) {
-      if (!(error instanceof NonfiniteError)) throw error;
-      [failure, stopped] = [error, error.message];
+      weights = await trainer.finish();
+      before = steps;
+      if (stopped !== undefined) break;
     }
 
-    const weights = await trainer.finish();
     const model: Model = { ...student, weights };
-    const latency = evalSet && (await measureLatency(new LastingPredictor(device, structure.student), evalSet.rows));
+    const latency = evalSet && (await measureLatency(new LastingPredictor(device, placed), evalSet.rows));
     for (const [i, predictor] of predictors.entries())
       if (evalSet) judged[i] = { ...judged[i], millisecondsPerSentence: await measureLatency(predictor, evalSet.rows) };
     judged.push(
       judge(teachers.length > 0 ? "student" : "model", model, {
-        metrics: outcome.metrics,
+        metrics,
         millisecondsPerSentence: latency,
       }),
     );
@@ -204,9 +239,11 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
     for (const text of device.notes()) yield tell(text);
     const record = {
       ...{ command: setup.command, summary: setup.summary, device: device.choice, train: data.train, eval: data.eval },
+      ...{ text: data.text, recipe: setup.recipe },
       options: { ...options, maxLength, ...setup.resolved },
-      ...{ judged, events, notes, seconds: outcome.seconds, stopped },
-      steps: { done: outcome.steps, planned: outcome.planned },
+      stages: stages.length > 1 ? Object.fromEntries(stages.map((run) => [run.name, stageRecord(run)])) : undefined,
+      ...{ judged, events, notes, seconds, stopped },
+      steps: { done: steps, planned },
     };
     const saved =
       common.out === undefined
@@ -214,7 +251,7 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
         : await saveRun(openFolder(runtime, common.out), model, record, common.overwrite ?? false);
     if (failure) throw failure;
     return {
-      ...{ model, judged, notes, steps: outcome.steps, seconds: outcome.seconds, metrics: outcome.metrics },
+      ...{ model, judged, notes, steps, seconds, metrics },
       complete: stopped === undefined,
       sha256: saved?.sha256,
     };
@@ -235,7 +272,18 @@ async function withArgmax(predictor: LastingPredictor, set: EncodedSet): Promise
   return { ...set, rows: set.rows.map((row, i) => ({ ...row, label: predicted[i] })) };
 }
 
-function checkLabels({ recipe }: Setup, set: EncodedSet, { file }: Dataset): void {
-  if (recipe.teacher || set.rows.some(({ label }) => label !== undefined)) return;
+const withoutLabels = (set: EncodedSet): EncodedSet => ({
+  ...set,
+  rows: set.rows.map(({ ids, segments }) => ({ ids, segments })),
+});
+
+/** A stage's own numbers. */
+function stageRecord({ options }: RunStage): Partial<TrainingOptions> {
+  const { maxLength, seed, evalSteps, loggingSteps, ...own } = options;
+  return own;
+}
+
+function checkLabels({ recipe, stages }: Setup, set: EncodedSet, { file }: Dataset): void {
+  if (stages.every(({ stage }) => needsTeacher(stage)) || set.rows.some(({ label }) => label !== undefined)) return;
   throw new InputError("NO_LABELS", `recipe "${recipe.name}" learns from labels, and no row has one.`, { where: file });
 }

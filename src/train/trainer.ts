@@ -5,10 +5,12 @@ import { LimbeckError } from "../errors.ts";
 import type { Executor, Loaded, Persistent } from "../executors/executor.ts";
 import type { BatchShape } from "../models/features.ts";
 import type { ModelConfig } from "../models/index.ts";
-import { AdamWClock, type AdamWOptions, companions, GRADIENT_NORM, HYPER } from "../optim/adamw.ts";
+import { Clock, companions, GRADIENT_NORM, HYPER, type OptimizerOptions } from "../optim/optimizer.ts";
 import { sizeOf } from "../program/value.ts";
+import { Random } from "../random.ts";
 import type { Hyper } from "../recipes/recipe.ts";
-import type { Weights } from "./model.ts";
+import { termWeights } from "../recipes/terms.ts";
+import { normals, type Weights } from "./model.ts";
 import {
   DROPOUT,
   forwardProgram,
@@ -16,10 +18,12 @@ import {
   logitsOf,
   metricOf,
   type Placed,
+  PROJECT,
   parametersOf,
   type StepStructure,
   stepPrograms,
   TEMPERATURE,
+  trainedParameters,
   updateProgram,
   weightOf,
 } from "./programs.ts";
@@ -59,7 +63,7 @@ export function writeBatch(executor: Executor, batch: Batch): void {
   for (const [name, data] of Object.entries({
     ...{ ids, segments, positions, order, segmentOrder, positionOrder, offsets, first, last, labels },
     ...{ textOffsets, firstOfText, lastOfText, firstOfPair },
-    ...{ labelWeight: batch.labelWeight, rowWeight: batch.rowWeight },
+    ...{ labelWeight: batch.labelWeight, rowWeight: batch.rowWeight, tokenWeight: batch.tokenWeight },
   }))
     write(name, data);
   write("scores", batch.scores, [batch.sequences, 1]);
@@ -92,13 +96,21 @@ interface LoadedStep {
   terms: readonly string[];
 }
 
+/** Of a recipe's matrices before training, as BERT's own. */
+const PROJECTION_DEVIATION = 0.02;
+
 /** Steps that are enqueued before one must be done: the device has the next at hand, and the host no more than that. */
 const STEPS_IN_FLIGHT = 2;
 
 export class Trainer {
   readonly #steps = new Map<string, LoadedStep>();
   readonly #update: Loaded;
-  readonly #clock: AdamWClock;
+  readonly #clock: Clock;
+  /** Every trained parameter by its name in the executor, with what the optimiser keeps beside it. */
+  readonly #parameters: readonly (readonly [
+    string,
+    { shape: readonly number[]; gradient: string; moments: string[] },
+  ])[];
   /** Micro-batches so far: what the dropout masks count. */
   #microBatches = 0;
   /** The ends of the steps in flight. */
@@ -107,21 +119,20 @@ export class Trainer {
   constructor(
     readonly executor: Executor,
     readonly structure: StepStructure,
-    readonly options: { optimizer: AdamWOptions; seed: number },
+    readonly options: { optimizer?: Partial<OptimizerOptions>; seed: number },
   ) {
-    this.#clock = new AdamWClock(options.optimizer);
-    this.#update = executor.load(updateProgram(structure.student));
-    for (const [, { shape, moments }] of this.#parameters())
-      for (const name of moments) executor.write({ name, shape, dtype: "f32" }, new Float32Array(sizeOf({ shape })));
-  }
-
-  /** Every trained parameter by its name in the executor, with what the optimiser keeps beside it. */
-  #parameters() {
-    const { owner, config } = this.structure.student;
-    return [...parametersOf(config)].map(([path, shape]) => {
-      const { gradient, ...moments } = companions(`${owner}/${path}`);
-      return [`${owner}/${path}`, { shape, gradient, moments: Object.values(moments) }] as const;
+    this.#clock = new Clock({ ...structure.optimizer.defaults, ...options.optimizer });
+    this.#update = executor.load(updateProgram(structure));
+    this.#parameters = [...trainedParameters(structure)].map(([name, shape]) => {
+      const { gradient, ...moments } = companions(name);
+      return [name, { shape, gradient, moments: Object.values(moments) }] as const;
     });
+    for (const [name, { shape, moments }] of this.#parameters) {
+      const write = (at: string, data: Float32Array) => executor.write({ name: at, shape, dtype: "f32" }, data);
+      for (const moment of moments) write(moment, new Float32Array(sizeOf({ shape })));
+      if (name.startsWith(`${PROJECT}/`))
+        write(name, normals(new Random(options.seed, `init/${name}`), sizeOf({ shape }), PROJECTION_DEVIATION));
+    }
   }
 
   #loadedStep(shape: BatchShape): LoadedStep {
@@ -150,7 +161,7 @@ export class Trainer {
    */
   async step(microBatches: readonly Batch[], learningRate: number, hyper: Hyper, later = false): Promise<StepResult> {
     const { executor, structure } = this;
-    const weights = structure.recipe.weights(hyper, structure.regression);
+    const weights = termWeights(structure.stage, hyper, structure.regression);
     const scalar = (value: Persistent, x: number) => executor.write(value, Float64Array.of(x));
     scalar(TEMPERATURE, hyper.temperature);
     for (const [term, weight] of Object.entries(weights)) scalar(weightOf(term), weight);
@@ -200,7 +211,7 @@ export class Trainer {
 
   /** Everything from which the next step follows. Nothing may be enqueued before it is there. */
   async snapshot(): Promise<TrainerState> {
-    const shapes = this.#parameters().flatMap(([name, { shape, moments }]) =>
+    const shapes = this.#parameters.flatMap(([name, { shape, moments }]) =>
       [name, ...moments].map((own) => [own, shape] as const),
     );
     const tensors = await readTensors(this.executor, shapes);
@@ -212,13 +223,15 @@ export class Trainer {
     this.#microBatches = microBatches;
     this.#clock.state = clock;
     // A step may have ended between gradients and update.
-    for (const [, { gradient }] of this.#parameters()) this.executor.release(gradient);
+    for (const [, { gradient }] of this.#parameters) this.executor.release(gradient);
     writeTensors(this.executor, tensors);
   }
 
   /** Frees what only training needs. */
   release(): void {
-    for (const [, { gradient, moments }] of this.#parameters())
-      for (const name of [gradient, ...moments]) this.executor.release(name);
+    for (const [name, { gradient, moments }] of this.#parameters) {
+      for (const own of [gradient, ...moments]) this.executor.release(own);
+      if (name.startsWith(`${PROJECT}/`)) this.executor.release(name);
+    }
   }
 }

@@ -114,12 +114,48 @@ describe("finetune, distill, evaluate, predict, plan: each on what the one befor
     expect(taken.stderr).toContain("--overwrite");
     const { code, stderr } = await limbeck(`${args} --out student --overwrite ${SMALL}`);
     expect(code, stderr).toBe(0);
-    expect(JSON.parse(await read("student/limbeck.json")).options).toMatchObject({
-      ...{ teacher: ["teacher"], layerMap: [1], normalizePatience: false },
+    const { options, recipe } = JSON.parse(await read("student/limbeck.json"));
+    expect(options).toMatchObject({ teacher: ["teacher"], recipe: "pkd-skip", beta: 100 });
+    const { patience } = recipe.stages.task.terms;
+    expect(patience).toEqual({
+      loss: "mse",
+      of: "cls",
+      map: "skip",
+      teacherLayers: [1],
+      reduction: "mean",
+      weight: "beta",
     });
     const ensemble = await limbeck(`distill --teacher teacher,teacher --student layers:1 --out ensemble ${SMALL}`);
     expect(ensemble.code, ensemble.stderr).toBe(0);
     expect(JSON.parse(await read("ensemble/limbeck.json")).options.teacher).toEqual(["teacher", "teacher"]);
+  });
+
+  test("a recipe is printed, changed and followed; numbers may change over the training", async () => {
+    const list = await limbeck("recipes");
+    expect(list.code, list.stderr).toBe(0);
+    expect(list.stdout).toMatch(/^hard +labels alone$/m);
+    expect(objects((await limbeck("recipes --json")).stdout)).toContainEqual(expect.objectContaining({ name: "kd" }));
+    const { stdout } = await limbeck("recipes pkd-skip");
+    const recipe = { ...JSON.parse(stdout), name: "mine" };
+    recipe.stages = { first: { terms: { hard: { loss: "labels" } } }, ...recipe.stages };
+    await file("mine.json", JSON.stringify(recipe));
+    const args = "distill --teacher teacher --student layers:2 --recipe mine.json --layer-map 1";
+    const { code, stderr } = await limbeck(
+      `${args} --temperature 4:1 --stage first.epochs=0 --stage first.max-steps=2 --out mine ${SMALL}`,
+    );
+    expect(code, stderr).toBe(0);
+    expect(stderr).toMatch(/first: 2 steps over/);
+    const { options, stages } = JSON.parse(await read("mine/limbeck.json"));
+    expect(options).toMatchObject({ recipe: "mine", temperature: { from: 4, to: 1, curve: "linear" } });
+    expect(stages.first).toMatchObject({ maxSteps: 2, batchSize: 32 });
+
+    await file("mine.json", JSON.stringify({ ...recipe, hyper: { temperature: 4, alpha: 0.7 } }));
+    const refused = await limbeck(`${args} --out refused ${SMALL}`);
+    expect(refused.code).toBe(2);
+    expect(refused.stderr).toContain('mine.json: stages.task.terms.patience.weight: "hyper" has no beta.');
+    expect((await limbeck(`${args} --temperature 4:x --out refused ${SMALL}`)).code).toBe(2);
+    expect((await limbeck(`${args} --stage first.epochs --out refused ${SMALL}`)).code).toBe(2);
+    expect(existsSync(join(tiny.folder, "refused"))).toBe(false);
   });
 
   test("evaluate", async () => {

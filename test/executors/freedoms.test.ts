@@ -18,7 +18,7 @@ import {
   sum,
   unary,
 } from "../../src/ops/index.ts";
-import { ADAMW } from "../../src/optim/adamw.ts";
+import { adamw } from "../../src/optim/adamw.ts";
 import { Trace } from "../../src/program/program.ts";
 import type { Value } from "../../src/program/value.ts";
 import { recipes } from "../../src/recipes/index.ts";
@@ -119,9 +119,9 @@ for (const device of devices)
           student: { owner: "bad student", config: student },
           teachers: [{ owner: "bad teacher", config: teacher }],
         },
-        ...{ recipe: recipes["pkd-skip"], regression: false, normalizePatience: true },
+        ...{ stage: recipes["pkd-skip"].stages.task, regression: false, optimizer: adamw },
       };
-      const trainer = new Trainer(executor, structure, { optimizer: ADAMW, seed: 1 });
+      const trainer = new Trainer(executor, structure, { seed: 1 });
       // A larger batch than those that follow: every slot is as large as it will be, and full of NaN.
       const [batch] = tinyBatches(1, 24, 9);
       await expect(trainer.step([batch], 1e-3, { temperature: 4, alpha: 0.7, beta: 10 })).rejects.toThrow(

@@ -9,6 +9,7 @@ import { Trace } from "../../src/program/program.ts";
 import { Scope } from "../../src/program/scope.ts";
 import type { Value } from "../../src/program/value.ts";
 import { hard } from "../../src/recipes/hard.ts";
+import { traceTerms } from "../../src/recipes/terms.ts";
 import { parametersOf } from "../../src/train/programs.ts";
 import { shapeOf, writeBatch } from "../../src/train/trainer.ts";
 import { devices } from "../executors/each.ts";
@@ -49,13 +50,14 @@ export function equalsTransformers(
           const features = traceModel(scope, config, values);
           const kept: Record<string, Value> = {};
           for (const [key, feature] of Object.entries(features) as [keyof Features, Value | readonly Value[]][]) {
+            if (typeof feature === "number") continue;
             if (!Array.isArray(feature)) kept[key] = keep(feature as Value, `see/${key}`);
             else for (const [i, value] of feature.entries()) kept[`${key}.${i}`] = keep(value, `see/${key}.${i}`);
           }
           const unused = trace.input("recipe/temperature", [1]);
-          const { hard: loss } = hard.terms({
+          const { hard: loss } = traceTerms(hard.stages.task, {
             ...{ teachers: [], student: shown(features, name), batch: values, regression, temperature: unused },
-            normalizePatience: true,
+            project: (_, x) => x,
           });
           const seen = keep(loss, "loss");
           const trained = [...scope.parameters].filter(([, p]) => !scope.frozen.has(p));

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import type { BertConfig } from "../../src/models/bert.ts";
+import { adamw } from "../../src/optim/adamw.ts";
 import { elements, spread } from "../../src/program/dispatch.ts";
 import type { Program } from "../../src/program/program.ts";
 import { sizeOf } from "../../src/program/value.ts";
@@ -18,9 +19,9 @@ const small: BertConfig = { ...base, num_hidden_layers: 4, hidden_size: 312, int
 function programs(config: BertConfig, recipe: "hard" | "kd" | "pkd-skip", teacher?: BertConfig): Program[] {
   const student = { owner: "student", config };
   const teachers = teacher ? [{ owner: "teacher0", config: teacher }] : [];
-  const structure = { student, teachers, recipe: recipes[recipe], regression: false, normalizePatience: true };
+  const structure = { student, teachers, stage: recipes[recipe].stages.task, regression: false, optimizer: adamw };
   const step = stepPrograms(structure, { sequences: 32, rows: 4096, longest: 128 });
-  return [...step.teachers, step.gradient, updateProgram(student)];
+  return [...step.teachers, step.gradient, updateProgram(structure)];
 }
 
 const dispatches = (program: Program) =>
@@ -61,8 +62,8 @@ test("whatever lies in buffers of 128 MiB has a grid within WebGPU's smallest li
     [1, 512, 512],
   ]) {
     const shape = { sequences, rows, longest };
-    const structure = { student: { owner: "s", config: narrow }, teachers: [], recipe: recipes.hard };
-    const { gradient } = stepPrograms({ ...structure, regression: false, normalizePatience: true }, shape);
+    const structure = { student: { owner: "s", config: narrow }, teachers: [], stage: recipes.hard.stages.task };
+    const { gradient } = stepPrograms({ ...structure, regression: false, optimizer: adamw }, shape);
     for (const { entry, grid } of dispatches(gradient)) expect(Math.max(...grid), entry).toBeLessThanOrEqual(65535);
     for (const value of gradient.values) expect(sizeOf(value) * 4, value.name).toBeLessThanOrEqual(2 ** 27);
   }

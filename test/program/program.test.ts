@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { labelMaps } from "../../src/formats/config.ts";
 import type { BertConfig } from "../../src/models/bert.ts";
 import { add, gradient, keep, linear, mul } from "../../src/ops/index.ts";
+import { adamw } from "../../src/optim/adamw.ts";
 import { plan } from "../../src/program/plan.ts";
 import { print } from "../../src/program/print.ts";
 import { type Program, Trace } from "../../src/program/program.ts";
@@ -25,9 +26,9 @@ const step = (shape = { sequences: 4, rows: 64, longest: 16 }) =>
     {
       student: { owner: "student", config: config(2) },
       teachers: [{ owner: "teacher0", config: config(4) }],
-      recipe: recipes["pkd-skip"],
+      stage: recipes["pkd-skip"].stages.task,
       regression: false,
-      normalizePatience: true,
+      optimizer: adamw,
     },
     shape,
   );

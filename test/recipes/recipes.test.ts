@@ -5,9 +5,10 @@ import { batchValues, type Features } from "../../src/models/features.ts";
 import { add, gradient, keep, mul } from "../../src/ops/index.ts";
 import { Trace } from "../../src/program/program.ts";
 import type { Value } from "../../src/program/value.ts";
+import { withChoices } from "../../src/recipes/choices.ts";
 import { recipes } from "../../src/recipes/index.ts";
-import { layerMap, patienceMaps } from "../../src/recipes/pkd.ts";
-import type { Recipe } from "../../src/recipes/recipe.ts";
+import { layerPairs } from "../../src/recipes/maps.ts";
+import { termWeights, traceTerms } from "../../src/recipes/terms.ts";
 import { devices } from "../executors/each.ts";
 import { fixtureJson } from "../fixtures/read.ts";
 import { distance } from "../ops/case.ts";
@@ -32,12 +33,12 @@ for (const device of devices) {
         const logits = trace.state("logits", [B, classes]);
         const teachers = c.teachers.map((_: unknown, i: number) => ({ logits: trace.input(`t${i}`, [B, classes]) }));
         const temperature = trace.input("T", [1]);
-        const recipe: Recipe = teachers.length > 0 && c.alpha > 0 ? recipes.kd : recipes.hard;
-        const terms = recipe.terms({
+        const stage = recipes[teachers.length > 0 && c.alpha > 0 ? "kd" : "hard"].stages.task;
+        const terms = traceTerms(stage, {
           ...{ teachers, student: { logits } as Features, batch, regression, temperature },
-          normalizePatience: true,
+          project: (_, x) => x,
         });
-        const weights = recipe.weights({ temperature: T, alpha: c.alpha, beta: 0 }, regression);
+        const weights = termWeights(stage, { temperature: T, alpha: c.alpha, beta: 0 }, regression);
         const loss = Object.entries(terms)
           .map(([name, term]) => mul(term, trace.constant([weights[name]])))
           .reduce(add);
@@ -82,10 +83,13 @@ for (const device of devices) {
         const unread = trace.input("unread", [B, D]);
         const students = Array.from({ length: layers }, (_, i) => trace.state(`s${i}`, [B, D]));
         const teacherRows = Array.from({ length: layers }, (_, i) => trace.input(`t${i}`, [B, D]));
-        const { patience } = recipes["pkd-skip"].terms({
+        const recipe = c.normalize
+          ? recipes["pkd-skip"]
+          : withChoices(recipes["pkd-skip"], { normalizePatience: false });
+        const { patience } = traceTerms(recipe.stages.task, {
           teachers: [{ logits: trace.input("z", [B, 2]), cls: [...teacherRows, unread] } as unknown as Features],
           student: { logits, cls: [...students, unread] } as unknown as Features,
-          ...{ batch, regression: false, temperature: trace.input("T", [1]), normalizePatience: c.normalize },
+          ...{ batch, regression: false, temperature: trace.input("T", [1]), project: (_, x) => x },
         });
         const targets = students.map((s: Value, i: number) => trace.state(`g${i}`, s.shape));
         gradient(patience, new Map(students.map((s: Value, i: number) => [s, targets[i]])));
@@ -109,7 +113,12 @@ for (const device of devices) {
 describe("layer maps of BERT-PKD", () => {
   for (const { teacherLayers, studentLayers, skip, last } of layerMaps)
     test(`${teacherLayers} → ${studentLayers}`, () => {
-      expect(layerMap(patienceMaps.skip, teacherLayers, studentLayers)).toEqual(skip);
-      expect(layerMap(patienceMaps.last, teacherLayers, studentLayers)).toEqual(last);
+      for (const [map, expected] of [
+        ["skip", skip],
+        ["last", last],
+      ] as const) {
+        const pairs = expected.map((layer: number, i: number) => [i + 1, layer]);
+        expect(layerPairs(map, teacherLayers, studentLayers)).toEqual(pairs);
+      }
     });
 });

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import type { Encoded } from "../../src/data/batch.ts";
 import { WebgpuExecutor } from "../../src/executors/webgpu.ts";
 import type { BertConfig } from "../../src/models/bert.ts";
-import { ADAMW } from "../../src/optim/adamw.ts";
+import { adamw } from "../../src/optim/adamw.ts";
 import { Random } from "../../src/random.ts";
 import { recipes } from "../../src/recipes/index.ts";
 import { parameterCount } from "../../src/train/model.ts";
@@ -26,8 +26,8 @@ const small: BertConfig = { ...base, num_hidden_layers: 4, hidden_size: 312, int
 const structure = (config: BertConfig, recipe: "hard" | "kd" | "pkd-skip", teacher?: BertConfig): StepStructure => ({
   student: { owner: "student", config },
   teachers: teacher ? [{ owner: "teacher0", config: teacher }] : [],
-  recipe: recipes[recipe],
-  ...{ regression: false, normalizePatience: true },
+  stage: recipes[recipe].stages.task,
+  ...{ regression: false, optimizer: adamw },
 });
 
 /** Sequences of 4 to 60 tokens: batches of 32 of them come in a dozen shapes. */
@@ -52,7 +52,7 @@ async function counted(of: StepStructure, steps: number, logging: number, snapsh
     const executor = new WebgpuExecutor(gpu, { adapter: "a device that counts" });
     const device = { executor, threads: 1, choice: "a device that counts" };
     const none = () => Promise.reject(new Error("nothing is lost here"));
-    const trainer = new LastingTrainer(new LastingDevice(device, none, snapshots), of, { optimizer: ADAMW, seed: 1 });
+    const trainer = new LastingTrainer(new LastingDevice(device, none, snapshots), of, { seed: 1 });
     const seen: Counts[] = [];
     const loop = trainingLoop({
       ...{ trainer, parameters: 0, hyper: { temperature: 2, alpha: 0.5, beta: 10 } },

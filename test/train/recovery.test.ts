@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Executor } from "../../src/executors/executor.ts";
 import { WebgpuExecutor } from "../../src/executors/webgpu.ts";
-import { ADAMW } from "../../src/optim/adamw.ts";
+import { adamw } from "../../src/optim/adamw.ts";
 import { recipes } from "../../src/recipes/index.ts";
 import { predictAll } from "../../src/train/evaluate.ts";
 import { freshWeights } from "../../src/train/model.ts";
@@ -22,7 +22,7 @@ type Breaks = Partial<Record<Call, readonly number[]>>;
 const config = tinyConfig(1, 8);
 const structure = {
   ...{ student: { owner: "student", config }, teachers: [{ owner: "teacher0", config }] },
-  ...{ recipe: recipes.kd, regression: false, normalizePatience: true },
+  ...{ stage: recipes.kd.stages.task, regression: false, optimizer: adamw },
 };
 const [batch] = tinyBatches(1, 4, 5);
 const rows = Array.from({ length: 8 }, (_, i) => ({
@@ -102,7 +102,7 @@ async function trained(
     const teacher = new LastingPredictor(device, structure.teachers[0]);
     const student = new LastingPredictor(device, structure.student);
     const logits = [await teacher.logits(batch)];
-    const trainer = new LastingTrainer(device, structure, { optimizer: ADAMW, seed: 7 });
+    const trainer = new LastingTrainer(device, structure, { seed: 7 });
     const options = {
       ...TRAINING,
       learningRate: 1e-2,
@@ -213,7 +213,7 @@ describe.skipIf(webgpu.missing)(`a training on ${webgpu.name}`, () => {
       const device = new LastingDevice(await openGpu({}, counts, () => {}), openWasm, every);
       await device.place("teacher0", freshWeights(config, 1));
       await device.place("student", freshWeights(config, 2));
-      const trainer = new LastingTrainer(device, structure, { optimizer: ADAMW, seed: 7 });
+      const trainer = new LastingTrainer(device, structure, { seed: 7 });
       const steps = rates.map((rate, i) => () => trainer.step([batch], rate, hyper, i === wanted));
       const outcome = steps.reduce<Promise<unknown>>((before, step) => before.then(step), Promise.resolve());
       const failure = await outcome.then(
@@ -242,7 +242,7 @@ test("where nothing can be lost every step is read at once, and nothing is kept 
   const device = new LastingDevice(await openWasm(), openWasm, 3);
   await device.place("teacher0", freshWeights(config, 1));
   await device.place("student", freshWeights(config, 2));
-  const trainer = new LastingTrainer(device, structure, { optimizer: ADAMW, seed: 7 });
+  const trainer = new LastingTrainer(device, structure, { seed: 7 });
   for (let i = 0; i < 4; i++) expect(await trainer.step([batch], 1e-3, hyper, false)).toBeDefined();
   await trainer.step([batch], 1e30, hyper, false);
   await expect(trainer.step([batch], 1e-3, hyper, false)).rejects.toThrow(NonfiniteError);

@@ -4,7 +4,7 @@ import { type Batch, makeBatch } from "../../src/data/batch.ts";
 import type { Executor } from "../../src/executors/executor.ts";
 import { labelMaps } from "../../src/formats/config.ts";
 import type { BertConfig } from "../../src/models/bert.ts";
-import { ADAMW } from "../../src/optim/adamw.ts";
+import { adamw } from "../../src/optim/adamw.ts";
 import { Random } from "../../src/random.ts";
 import { recipes } from "../../src/recipes/index.ts";
 import { sha256 } from "../../src/sha256.ts";
@@ -53,11 +53,11 @@ export async function tinyRun(executor: Executor, steps: number, seed: number): 
     {
       student: { owner: "student", config: student },
       teachers: [{ owner: "teacher0", config: teacher }],
-      recipe: recipes["pkd-skip"],
+      stage: recipes["pkd-skip"].stages.task,
       regression: false,
-      normalizePatience: true,
+      optimizer: adamw,
     },
-    { optimizer: ADAMW, seed },
+    { seed },
   );
   const batches = tinyBatches(3, 8, 5);
   const losses: number[] = [];

@@ -6,10 +6,12 @@ import { ReferenceExecutor } from "../../src/executors/reference.ts";
 import { batchValues, shown } from "../../src/models/features.ts";
 import { traceModel } from "../../src/models/index.ts";
 import { gradient, keep } from "../../src/ops/index.ts";
-import { ADAMW, companions } from "../../src/optim/adamw.ts";
+import { adamw } from "../../src/optim/adamw.ts";
+import { companions } from "../../src/optim/optimizer.ts";
 import { Trace } from "../../src/program/program.ts";
 import { Scope } from "../../src/program/scope.ts";
 import { recipes } from "../../src/recipes/index.ts";
+import { traceTerms } from "../../src/recipes/terms.ts";
 import { freshWeights } from "../../src/train/model.ts";
 import { NonfiniteError, placeWeights, readWeights, shapeOf, Trainer, writeBatch } from "../../src/train/trainer.ts";
 import { devices } from "../executors/each.ts";
@@ -20,9 +22,9 @@ const config = { ...tinyConfig(2), hidden_dropout_prob: 0, attention_probs_dropo
 const structure = {
   student: { owner: "student", config },
   teachers: [],
-  recipe: recipes.hard,
+  stage: recipes.hard.stages.task,
   regression: false,
-  normalizePatience: true,
+  optimizer: adamw,
 };
 const rows: Encoded[] = [7, 1, 18, 5, 12, 3].map((n, i) => ({
   ids: Array.from({ length: n }, (_, j) => (i * 13 + j * 5) % 50),
@@ -36,7 +38,7 @@ for (const device of devices)
     const trained = async (batches: Parameters<Trainer["step"]>[0]) => {
       const executor = await device.make();
       placeWeights(executor, "student", freshWeights(config, 3));
-      const trainer = new Trainer(executor, structure, { optimizer: ADAMW, seed: 1 });
+      const trainer = new Trainer(executor, structure, { seed: 1 });
       const results = [];
       for (let i = 0; i < 3; i++) results.push(await trainer.step(batches, 1e-3, hyper));
       executor.dispose();
@@ -64,8 +66,8 @@ for (const device of devices)
       const scope = new Scope(trace, "student", true);
       const values = batchValues(trace, shapeOf(batch));
       const features = shown(traceModel(scope, config, values), "bert");
-      const { hard } = recipes.hard.terms({
-        ...{ teachers: [], student: features, batch: values, regression: false, normalizePatience: true },
+      const { hard } = traceTerms(recipes.hard.stages.task, {
+        ...{ teachers: [], student: features, batch: values, regression: false, project: (_, x) => x },
         temperature: trace.input("recipe/temperature", [1]),
       });
       const target = trace.state("d", features.hidden[0].shape);
@@ -92,7 +94,7 @@ for (const device of devices)
       const start = async () => {
         const executor = await device.make();
         placeWeights(executor, "student", freshWeights(dropped.student.config, 3));
-        return new Trainer(executor, dropped, { optimizer: ADAMW, seed: 1 });
+        return new Trainer(executor, dropped, { seed: 1 });
       };
       const further = async (trainer: Trainer) => {
         const losses = [];
@@ -125,7 +127,7 @@ for (const device of devices)
       const executor = await device.make();
       const weights = freshWeights(config, 3);
       placeWeights(executor, "student", weights);
-      const trainer = new Trainer(executor, structure, { optimizer: ADAMW, seed: 1 });
+      const trainer = new Trainer(executor, structure, { seed: 1 });
       const [batch] = tinyBatches(1, 6, 3);
       await trainer.step([batch], 1e-3, hyper);
       const before = bytesOf(await readWeights(executor, "student", config));
@@ -149,7 +151,7 @@ test("at most two steps are in flight: the third waits until the first is done",
   const done: (() => void)[] = [];
   executor.finished = () => new Promise((resolve) => done.push(resolve));
   placeWeights(executor, "student", freshWeights(config, 3));
-  const trainer = new Trainer(executor, structure, { optimizer: ADAMW, seed: 1 });
+  const trainer = new Trainer(executor, structure, { seed: 1 });
   const [batch] = tinyBatches(1, 2, 3);
   for (let i = 0; i < 2; i++) {
     await trainer.turn();

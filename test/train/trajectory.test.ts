@@ -3,9 +3,10 @@
 
 import { describe, expect, test } from "vitest";
 import { type ModelConfig, parseConfig } from "../../src/models/index.ts";
-import { ADAMW } from "../../src/optim/adamw.ts";
-import { linearSchedule } from "../../src/optim/schedule.ts";
+import { adamw } from "../../src/optim/adamw.ts";
+import { learningRateFactor } from "../../src/optim/schedule.ts";
 import { recipes } from "../../src/recipes/index.ts";
+import { termWeights } from "../../src/recipes/terms.ts";
 import type { Weights } from "../../src/train/model.ts";
 import { parametersOf } from "../../src/train/programs.ts";
 import { pruneLayers } from "../../src/train/student.ts";
@@ -42,22 +43,24 @@ for (const device of devices)
       const executor = await device.make();
       placeWeights(executor, "student", student.weights);
       if (distill) placeWeights(executor, "teacher0", teacher.weights);
+      const stage = recipes[distill ? "pkd-skip" : "hard"].stages.task;
       const trainer = new Trainer(
         executor,
         {
           student: { owner: "student", config: student.config },
           teachers: distill ? [{ owner: "teacher0", config: teacher.config }] : [],
-          recipe: recipes[distill ? "pkd-skip" : "hard"],
+          stage,
           regression: false,
-          normalizePatience: true,
+          optimizer: adamw,
         },
-        { optimizer: { ...ADAMW, weightDecay: optimiser.weightDecay, maxNorm: optimiser.maxGradNorm }, seed: 1 },
+        { optimizer: { weightDecay: optimiser.weightDecay, maxNorm: optimiser.maxGradNorm }, seed: 1 },
       );
       const hyper = { temperature: expected.temperature, alpha: expected.alpha, beta: expected.beta };
-      const weights = distill ? recipes["pkd-skip"].weights(hyper, false) : {};
+      const weights = distill ? termWeights(stage, hyper, false) : {};
       let clipped = 0;
       for (const [i, truth] of expected.float64.entries()) {
-        const rate = optimiser.peakLearningRate * linearSchedule(i, optimiser.totalSteps, optimiser.warmupSteps);
+        const rate =
+          optimiser.peakLearningRate * learningRateFactor("linear", i, optimiser.totalSteps, optimiser.warmupSteps);
         expect(rate).toBeCloseTo(truth.learningRate, 15);
         const batch = fixtureBatch(facts.batches[truth.batch], expected.labels[truth.batch]);
         const step = await trainer.step([batch], rate, hyper);

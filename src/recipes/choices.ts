@@ -1,0 +1,55 @@
+// What a user may change of a recipe without writing one. A choice that finds nothing to change is refused rather than ignored.
+
+import { InputError } from "../errors.ts";
+import type { Varying } from "../optim/schedule.ts";
+import type { Hyper, Recipe, Term } from "./recipe.ts";
+
+export interface RecipeChoices extends Partial<{ readonly [K in keyof Hyper]: Varying }> {
+  /** Teacher layers, counted from 1, of the student layers that the recipe's maps name. */
+  readonly layerMap?: readonly number[];
+  /** False: states are compared as they are, not on the unit sphere. */
+  readonly normalizePatience?: boolean;
+  /** Heads that relations are cut into, on both sides. */
+  readonly relationHeads?: number;
+}
+
+export function withChoices(recipe: Recipe, choices: RecipeChoices): Recipe {
+  const refuse = (what: string, where: string): never => {
+    throw new InputError("RECIPE_OPTION", `recipe "${recipe.name}" has no ${what}.`, { where });
+  };
+  const given = (["temperature", "alpha", "beta"] as const).filter((name) => choices[name] !== undefined);
+  for (const name of given) if (recipe.hyper?.[name] === undefined) refuse(name, `--${name}`);
+
+  let chosen = recipe;
+  const change = (what: string, where: string, change: (term: Term) => Term | undefined) => {
+    let changed = false;
+    const terms = (all: Readonly<Record<string, Term>>) =>
+      Object.fromEntries(
+        Object.entries(all).map(([name, term]) => {
+          const other = change(term);
+          changed ||= other !== undefined;
+          return [name, other ?? term];
+        }),
+      );
+    const stages = Object.entries(chosen.stages).map(([name, stage]) => [
+      name,
+      { ...stage, terms: terms(stage.terms) },
+    ]);
+    if (!changed) refuse(what, where);
+    chosen = { ...chosen, stages: Object.fromEntries(stages) };
+  };
+  const { layerMap: teacherLayers, normalizePatience, relationHeads: heads } = choices;
+  if (teacherLayers !== undefined)
+    change("layer map", "--layer-map", (term) => (term.map === undefined ? undefined : { ...term, teacherLayers }));
+  if (normalizePatience === false)
+    change("normalised states", "--no-normalize", ({ normalize, ...term }) => (normalize ? term : undefined));
+  if (heads !== undefined)
+    change("relations", "--relation-heads", (term) => (isRelation(term) ? { ...term, heads } : undefined));
+  if (given.length === 0) return chosen;
+  return { ...chosen, hyper: { ...chosen.hyper, ...Object.fromEntries(given.map((name) => [name, choices[name]])) } };
+}
+
+/** Queries, keys or values that are compared by their products with themselves. */
+export function isRelation({ loss, of }: Term): boolean {
+  return (loss === "kl" || loss === "crossEntropy") && (of === "queries" || of === "keys" || of === "values");
+}
