@@ -2,10 +2,11 @@
 
 import { InputError } from "../errors.ts";
 import { adamw } from "./adamw.ts";
+import { bertAdam } from "./bertAdam.ts";
 import type { Optimizer } from "./optimizer.ts";
 
 export const optimizers: Readonly<Record<string, Optimizer>> = Object.fromEntries(
-  [adamw].map((optimizer) => [optimizer.name, optimizer]),
+  [adamw, bertAdam].map((optimizer) => [optimizer.name, optimizer]),
 );
 
 export function optimizerNamed(name: string): Optimizer {

@@ -3,11 +3,13 @@
 import { InputError } from "../errors.ts";
 import { hard } from "./hard.ts";
 import { kd } from "./kd.ts";
+import { minilm, minilmV2 } from "./minilm.ts";
 import { pkdLast, pkdSkip } from "./pkd.ts";
 import type { Recipe } from "./recipe.ts";
+import { tinybert } from "./tinybert.ts";
 
 export const recipes: Readonly<Record<string, Recipe>> = Object.fromEntries(
-  [hard, kd, pkdSkip, pkdLast].map((recipe) => [recipe.name, recipe]),
+  [hard, kd, pkdSkip, pkdLast, tinybert, minilm, minilmV2].map((recipe) => [recipe.name, recipe]),
 );
 
 export function recipeNamed(name: string): Recipe {

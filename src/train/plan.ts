@@ -184,6 +184,7 @@ const PRODUCTS: Readonly<Record<string, (instruction: Instruction) => number>> =
   matmul: ({ output, dims, attributes }) => sizeOf(output as Value) * (attributes.transposeA ? dims.P : dims.Q),
   attentionPairs: ({ dims: { N, L, D } }) => N * L * D,
   attentionMix: ({ dims: { N, L, D } }) => N * L * D,
+  lstm: ({ dims: { N, G, H } }) => N * G * H,
 };
 
 /** Of all sequences together. */

@@ -166,6 +166,22 @@ describe("a run of three stages", () => {
     expect(same("bert.encoder.layer.1.output.dense.weight")).toBe(false);
   });
 
+  test.each([
+    ["tinybert", ["general", "intermediate", "prediction"]],
+    ["minilm", ["relations", "task"]],
+    ["minilm-v2", ["relations", "task"]],
+  ])("%s runs from one line, with plain text", async (name, names) => {
+    const own = Object.fromEntries(names.slice(0, -1).map((stage) => [stage, { epochs: 0, maxSteps: 2 }]));
+    const heads = name === "minilm-v2" ? { relationHeads: 4 } : {};
+    const run = distill({ ...options(), ...heads, recipe: name, stages: own });
+    const losses = new Map<string, number[]>();
+    for await (const event of run)
+      if (event.type === "step")
+        losses.set(event.stage as string, [...(losses.get(event.stage as string) ?? []), event.loss]);
+    expect([...losses.keys()]).toEqual(names);
+    expect([...losses.values()].flat().every((loss) => Number.isFinite(loss) && loss > 0)).toBe(true);
+  });
+
   test("plan counts all of them", async () => {
     const planned = await plan({ ...options(), device: "reference" });
     expect(planned.steps).toBe(9);
