@@ -66,7 +66,7 @@ async function limbeck(what: "gradients" | "step", dropout: number): Promise<Con
     executor.write(weightOf("hard"), Float64Array.of(1));
     executor.write(DROPOUT, Uint32Array.of(1, 1));
     step = async () => {
-      writeBatch(executor, batch);
+      writeBatch(executor, batch, [loaded]);
       executor.run(loaded);
     };
   }

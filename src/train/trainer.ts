@@ -55,9 +55,13 @@ export async function readWeights(executor: Executor, owner: string, config: Mod
   return new Map([...tensors].map(([name, tensor]) => [name.slice(owner.length + 1), tensor]));
 }
 
-export function writeBatch(executor: Executor, batch: Batch): void {
-  const write = (name: string, data: Float64Array | Uint32Array, shape: readonly number[] = [data.length]) =>
-    executor.write({ name: `batch/${name}`, shape, dtype: data instanceof Uint32Array ? "u32" : "f32" }, data);
+/** Of a batch, what these programs read: the rest would only take memory. */
+export function writeBatch(executor: Executor, batch: Batch, programs: readonly Loaded[]): void {
+  const read = new Set(programs.flatMap(({ program }) => program.values.map(({ name }) => name)));
+  const write = (field: string, data: Float64Array | Uint32Array, shape: readonly number[] = [data.length]) => {
+    const name = `batch/${field}`;
+    if (read.has(name)) executor.write({ name, shape, dtype: data instanceof Uint32Array ? "u32" : "f32" }, data);
+  };
   const { ids, segments, positions, order, segmentOrder, positionOrder, offsets, first, last, labels } = batch;
   const { textOffsets, firstOfText, lastOfText, firstOfPair } = batch;
   for (const [name, data] of Object.entries({
@@ -83,7 +87,7 @@ export class Predictor {
     const shape = shapeOf(batch);
     const loaded = this.#loaded.get(keyOf(shape)) ?? this.executor.load(forwardProgram(this.placed, shape));
     this.#loaded.set(keyOf(shape), loaded);
-    writeBatch(this.executor, batch);
+    writeBatch(this.executor, batch, [loaded]);
     this.executor.run(loaded);
     const { owner, config } = this.placed;
     return Float32Array.from(await this.executor.read(logitsOf(owner, shape.sequences, config.num_labels)));
@@ -174,7 +178,7 @@ export class Trainer {
     };
     const parts = microBatches.map((batch) => {
       const step = this.#loadedStep(shapeOf(batch));
-      writeBatch(executor, batch);
+      writeBatch(executor, batch, [...step.teachers, step.gradient]);
       executor.write(DROPOUT, Uint32Array.of(this.options.seed, this.#microBatches++));
       for (const teacher of step.teachers) executor.run(teacher);
       executor.run(step.gradient);

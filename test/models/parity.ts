@@ -67,7 +67,7 @@ export function equalsTransformers(
           const executor = await device.make();
           const loaded = executor.load(trace.finish(name));
           for (const [path, value] of scope.parameters) executor.write(value, weights.get(path) as Float64Array);
-          writeBatch(executor, batch);
+          writeBatch(executor, batch, [loaded]);
           executor.run(loaded);
 
           const tolerance = device.name === "reference" ? 1e-9 : 1e-4;

@@ -83,8 +83,9 @@ for (const device of devices)
         expect([...terms].sort()).toEqual(Object.keys(expected.terms).sort());
         for (const term of terms) write(weightOf(term), [1], Float64Array.of(1));
         write({ name: "recipe/temperature" }, [1], Float64Array.of(1));
-        writeBatch(executor, batch(0));
-        for (const program of [...teachers, gradient]) executor.run(executor.load(program));
+        const programs = [...teachers, gradient].map((program) => executor.load(program));
+        writeBatch(executor, batch(0), programs);
+        for (const program of programs) executor.run(program);
         for (const term of terms) {
           const [found] = await executor.read(metricOf(term));
           expect(Math.abs(found - expected.terms[term]) / expected.terms[term], term).toBeLessThanOrEqual(tolerance);

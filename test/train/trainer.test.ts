@@ -77,7 +77,7 @@ for (const device of devices)
       const loaded = executor.load(trace.finish("tail"));
       placeWeights(executor, "student", freshWeights(config, 3));
       executor.write({ name: "dropout", shape: [2], dtype: "u32" }, Uint32Array.of(1, 1));
-      writeBatch(executor, batch);
+      writeBatch(executor, batch, [loaded]);
       executor.run(loaded);
       const d = await executor.read(target);
       const D = config.hidden_size;
