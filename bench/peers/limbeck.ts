@@ -4,7 +4,7 @@
 import { findAdapter } from "../../src/executors/adapter.ts";
 import { WebgpuExecutor } from "../../src/executors/webgpu.ts";
 import { matmul } from "../../src/ops/index.ts";
-import { ADAMW } from "../../src/optim/adamw.ts";
+import { adamw } from "../../src/optim/adamw.ts";
 import { Trace } from "../../src/program/program.ts";
 import type { Value } from "../../src/program/value.ts";
 import { hard } from "../../src/recipes/hard.ts";
@@ -18,10 +18,10 @@ export async function contender(task: Task, gpu: GPU): Promise<Contender> {
   const student = { owner: "student", config };
   placeWeights(executor, student.owner, weights);
   const batch = batchOf(task);
-  const structure = { student, teachers: [], recipe: hard, regression: false, normalizePatience: false };
+  const structure = { student, teachers: [], stage: hard.stages.task, regression: false, optimizer: adamw };
   const forward = executor.load(forwardProgram(student, shapeOf(batch)));
   const gradients = executor.load(stepPrograms(structure, shapeOf(batch)).gradient);
-  const trainer = new Trainer(executor, structure, { optimizer: ADAMW, seed: 1 });
+  const trainer = new Trainer(executor, structure, { seed: 1 });
 
   const trace = new Trace();
   const square = [sizes.square, sizes.square];
@@ -43,12 +43,12 @@ export async function contender(task: Task, gpu: GPU): Promise<Contender> {
         return executor.read(product);
       },
       async forward() {
-        writeBatch(executor, batch);
+        writeBatch(executor, batch, [forward]);
         executor.run(forward);
         return executor.read(logitsOf(student.owner, batch.sequences, 2));
       },
       async gradients() {
-        writeBatch(executor, batch);
+        writeBatch(executor, batch, [gradients]);
         executor.run(gradients);
         const loss = executor.read(LOSS);
         await executor.finished();
