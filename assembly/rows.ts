@@ -10,6 +10,11 @@ export function shareElements(n: u32, ith: u32, nth: u32): u32 {
   return min(n, share((n + 15) >> 4, ith, nth) << 4);
 }
 
+/** What gradients of this norm are multiplied by, as torch.nn.utils.clip_grad_norm_ does; maxNorm 0: they are not clipped. */
+export function clipFactor(norm: f32, maxNorm: f32): v128 {
+  return f32x4.splat(maxNorm > 0 ? min<f32>(1, maxNorm / (norm + <f32>1e-6)) : 1);
+}
+
 /** All bits set in the first `left` lanes, `left` below 4. */
 function lanes(left: u32): v128 {
   return i32x4.lt_u(i32x4(0, 1, 2, 3), i32x4.splat(left));

@@ -17,7 +17,7 @@ fn adadelta(here: Here) {
   let i = elementOf(here);
   if (i >= p.n) { return; }
   if (!nonfinite(norm[0])) {
-    let clip = select(1.0, min(1.0, hyper[7] / (norm[0] + 1e-6)), hyper[7] > 0.0);
+    let clip = clipFactor(norm[0], hyper[7]);
     let d = g[i] * clip + select(0.0, hyper[4], p.decay != 0u) * w[i];
     let v1 = v[i] * hyper[2] + (d * d) * (1.0 - hyper[2]);
     let step = sqrt(m[i] + hyper[3]) / sqrt(v1 + hyper[3]) * d;

@@ -18,8 +18,7 @@ fn adamw(here: Here) {
   let i = elementOf(here);
   if (i >= p.n) { return; }
   if (!nonfinite(norm[0])) {
-    let maxNorm = hyper[7];
-    let clip = select(1.0, min(1.0, maxNorm / (norm[0] + 1e-6)), maxNorm > 0.0);
+    let clip = clipFactor(norm[0], hyper[7]);
     let shrink = 1.0 - hyper[0] * select(0.0, hyper[4], p.decay != 0u);
     let gradient = g[i] * clip;
     let m1 = m[i] + (gradient - m[i]) * (1.0 - hyper[1]);

@@ -19,7 +19,7 @@ fn bertAdam(here: Here) {
   let i = elementOf(here);
   if (i >= p.n) { return; }
   if (!nonfinite(norm[0])) {
-    let clip = select(1.0, min(1.0, hyper[7] / (own[0] + 1e-6)), hyper[7] > 0.0);
+    let clip = clipFactor(own[0], hyper[7]);
     let gradient = g[i] * clip;
     let m1 = m[i] + (gradient - m[i]) * (1.0 - hyper[1]);
     let v1 = v[i] * hyper[2] + (gradient * gradient) * (1.0 - hyper[2]);

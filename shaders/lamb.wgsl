@@ -1,9 +1,9 @@
 // LAMB (You et al. 2020, arXiv:1904.00962, algorithm 2) of one tensor, with clipping by the global norm, in place:
 //   g ← g·min(1, maxNorm/(norm + 1e-6))   (maxNorm 0: not clipped);   m ← m + (g − m)·(1 − β1);   v ← v·β2 + g²·(1 − β2)
 //   u = m/(1 − β1ᵗ)/(√v/√(1 − β2ᵗ) + ε) + weightDecay·w;   w ← w − lr·‖w‖/‖u‖·u;   g ← 0
-// Both corrections are 1 where `correct` is 0. The ratio is 1 where a norm is 0 and where decay is 0 (then weightDecay is 0 too). Three dispatches: moments, u in place of g, and Σ w²
-// and Σ u² of every CHUNK elements; the ratio from these; the step. If the norm of all tensors is not finite nothing but g changes: it
-// becomes 0.
+// Both corrections are 1 where `correct` is 0. The ratio is 1 where a norm is 0 and where decay is 0 (then weightDecay is 0 too). Three
+// dispatches: moments, u in place of g, and Σ w² and Σ u² of every CHUNK elements; the ratio from these; the step. If the norm of all
+// tensors is not finite nothing but g changes: it becomes 0.
 
 struct Parameters { accumulate: u32, present: u32, n: u32, decay: u32, correct: u32 }
 @group(0) @binding(0) var<uniform> p: Parameters;
@@ -23,7 +23,7 @@ fn chunks() -> u32 {
 fn lambDirection(here: Here) {
   let chunk = groupOf(here);
   let end = select(min(p.n, (chunk + 1u) * CHUNK), 0u, nonfinite(norm[0]));
-  let clip = select(1.0, min(1.0, hyper[7] / (norm[0] + 1e-6)), hyper[7] > 0.0);
+  let clip = clipFactor(norm[0], hyper[7]);
   let weightDecay = select(0.0, hyper[4], p.decay != 0u);
   let correction1 = select(1.0, hyper[5], p.correct != 0u);
   let correction2 = select(1.0, hyper[6], p.correct != 0u);

@@ -4,7 +4,7 @@
 // If the norm is not finite nothing but g changes: it becomes 0.
 // words: 5 w[n], 6 g[n], 7 m[n], 8 v[n], 9 hyper[8] = lr, –, ρ, ε, weightDecay, –, –, maxNorm, 10 norm[1], 11 n, 12 decay
 
-import { put, shareElements } from "../rows";
+import { clipFactor, put, shareElements } from "../rows";
 
 export function adadelta(cmd: usize, ith: u32, nth: u32): void {
   const w = load<u32>(cmd, 4 * 5);
@@ -20,8 +20,7 @@ export function adadelta(cmd: usize, ith: u32, nth: u32): void {
   const fresh = f32x4.splat(<f32>1 - load<f32>(hyper, 8));
   const epsilon = v128.load32_splat(hyper, 12);
   const weightDecay = decay ? v128.load32_splat(hyper, 16) : f32x4.splat(0);
-  const maxNorm = load<f32>(hyper, 28);
-  const clip = f32x4.splat(maxNorm > 0 ? min<f32>(1, maxNorm / (norm + <f32>1e-6)) : 1);
+  const clip = clipFactor(norm, load<f32>(hyper, 28));
   const first = shareElements(n, ith, nth);
   const end = shareElements(n, ith + 1, nth);
   // norm − norm is NaN for Infinity as for NaN.

@@ -5,7 +5,7 @@
 // If the norm is not finite nothing but g changes: it becomes 0.
 // words: 5 w[n], 6 g[n], 7 m[n], 8 v[n], 9 hyper[8] = lr, β1, β2, ε, weightDecay, 1 − β1ᵗ, √(1 − β2ᵗ), maxNorm, 10 norm[1], 11 n, 12 decay
 
-import { put, shareElements } from "../rows";
+import { clipFactor, put, shareElements } from "../rows";
 
 export function adamw(cmd: usize, ith: u32, nth: u32): void {
   const w = load<u32>(cmd, 4 * 5);
@@ -20,7 +20,6 @@ export function adamw(cmd: usize, ith: u32, nth: u32): void {
   const beta1 = load<f32>(hyper, 4);
   const beta2 = load<f32>(hyper, 8);
   const weightDecay: f32 = decay ? load<f32>(hyper, 16) : 0;
-  const maxNorm = load<f32>(hyper, 28);
   const shrink = f32x4.splat(<f32>1 - rate * weightDecay);
   const epsilon = v128.load32_splat(hyper, 12);
   const new1 = f32x4.splat(<f32>1 - beta1);
@@ -28,7 +27,7 @@ export function adamw(cmd: usize, ith: u32, nth: u32): void {
   const keep2 = f32x4.splat(beta2);
   const step = f32x4.splat(rate / load<f32>(hyper, 20));
   const correction = v128.load32_splat(hyper, 24);
-  const clip = f32x4.splat(maxNorm > 0 ? min<f32>(1, maxNorm / (norm + <f32>1e-6)) : 1);
+  const clip = clipFactor(norm, load<f32>(hyper, 28));
   const first = shareElements(n, ith, nth);
   const end = shareElements(n, ith + 1, nth);
   // norm − norm is NaN for Infinity as for NaN.

@@ -5,7 +5,7 @@
 // If the norm of all tensors is not finite nothing but g changes: it becomes 0.
 // words: 5 w[n], 6 g[n], 7 m[n], 8 v[n], 9 hyper[8] = lr, β1, β2, ε, weightDecay, –, –, maxNorm, 10 norm[1], 11 own[1], 12 n, 13 decay
 
-import { put, shareElements } from "../rows";
+import { clipFactor, put, shareElements } from "../rows";
 
 export function bertAdam(cmd: usize, ith: u32, nth: u32): void {
   const w = load<u32>(cmd, 4 * 5);
@@ -23,8 +23,7 @@ export function bertAdam(cmd: usize, ith: u32, nth: u32): void {
   const new2 = f32x4.splat(<f32>1 - load<f32>(hyper, 8));
   const epsilon = v128.load32_splat(hyper, 12);
   const weightDecay = decay ? v128.load32_splat(hyper, 16) : f32x4.splat(0);
-  const maxNorm = load<f32>(hyper, 28);
-  const clip = f32x4.splat(maxNorm > 0 ? min<f32>(1, maxNorm / (own + <f32>1e-6)) : 1);
+  const clip = clipFactor(own, load<f32>(hyper, 28));
   const first = shareElements(n, ith, nth);
   const end = shareElements(n, ith + 1, nth);
   // norm − norm is NaN for Infinity as for NaN.

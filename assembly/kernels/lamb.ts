@@ -1,13 +1,14 @@
 // LAMB (You et al. 2020, arXiv:1904.00962, algorithm 2) of one tensor, with clipping by the global norm, in place:
 //   g ← g·min(1, maxNorm/(norm + 1e-6))   (maxNorm 0: not clipped);   m ← m + (g − m)·(1 − β1);   v ← v·β2 + g²·(1 − β2)
 //   u = m/(1 − β1ᵗ)/(√v/√(1 − β2ᵗ) + ε) + weightDecay·w;   w ← w − lr·‖w‖/‖u‖·u;   g ← 0
-// Both corrections are 1 where `correct` is 0. The ratio is 1 where a norm is 0 and where decay is 0 (then weightDecay is 0 too). u lies in g until it is used. Both norms are sums of
-// 4096 elements each, these added in order in f64. If the norm of all tensors is not finite nothing but g changes: it becomes 0.
+// Both corrections are 1 where `correct` is 0. The ratio is 1 where a norm is 0 and where decay is 0 (then weightDecay is 0 too). u lies in
+// g until it is used. Both norms are sums of 4096 elements each, these added in order in f64. If the norm of all tensors is not finite
+// nothing but g changes: it becomes 0.
 // words: 5 w[n], 6 g[n], 7 m[n], 8 v[n], 9 hyper[8] = lr, β1, β2, ε, weightDecay, 1 − β1ᵗ, √(1 − β2ᵗ), maxNorm, 10 norm[1], 11 n, 12 decay,
 //        13 correct
 // scratch: two floats for each 4096 elements.
 
-import { dot, put, shareElements } from "../rows";
+import { clipFactor, dot, put, shareElements } from "../rows";
 import { barrier } from "../thread";
 
 const CHUNK: u32 = 4096;
@@ -29,8 +30,7 @@ function direct(cmd: usize, first: u32, end: u32): void {
   const correct = load<u32>(cmd, 4 * 13);
   const correction1 = correct ? v128.load32_splat(hyper, 20) : f32x4.splat(1);
   const correction2 = correct ? v128.load32_splat(hyper, 24) : f32x4.splat(1);
-  const maxNorm = load<f32>(hyper, 28);
-  const clip = f32x4.splat(maxNorm > 0 ? min<f32>(1, maxNorm / (norm + <f32>1e-6)) : 1);
+  const clip = clipFactor(norm, load<f32>(hyper, 28));
   for (let i = first; i < end; i += 4) {
     const p = i << 2;
     const left = end - i;

@@ -117,3 +117,8 @@ fn tanhOf(x: f32) -> f32 {
 fn sigmoidOf(x: f32) -> f32 {
   return 1.0 / (1.0 + expOf(-x));
 }
+
+/** What gradients of this norm are multiplied by, as torch.nn.utils.clip_grad_norm_ does; maxNorm 0: they are not clipped. */
+fn clipFactor(norm: f32, maxNorm: f32) -> f32 {
+  return select(1.0, min(1.0, maxNorm / (norm + 1e-6)), maxNorm > 0.0);
+}

@@ -125,7 +125,7 @@ const GROUPS = {
         oneOf(...Object.keys(optimizers)),
       ],
       ["--adam-beta1 <n>", "of the optimiser (default: its own)", number],
-      ["--adam-beta2 <n>", "of the optimiser; AdaDelta's rho (default: its own)", number],
+      ["--adam-beta2 <n>", "of the optimiser (default: its own)", number],
       ["--adam-epsilon <n>", "of the optimiser (default: its own)", number],
       trained("weightDecay", "weight-decay", "of the optimiser"),
       trained("warmupRatio", "warmup-ratio", "share of the updates in which the learning rate rises"),

@@ -9,7 +9,7 @@ import type { Scope } from "../program/scope.ts";
 import type { Value } from "../program/value.ts";
 import { type Family, inherited, stack } from "./family.ts";
 import type { BatchValues, Features } from "./features.ts";
-import { ACTIVATIONS, type Activation, attend, dense, embed, firstTokens, norm } from "./parts.ts";
+import { ACTIVATIONS, type Activation, attend, dense, embed, type Layer, layerFeatures, norm } from "./parts.ts";
 
 /** transformers, models/bert/configuration_bert.py */
 export interface BertConfig extends CommonConfig {
@@ -54,14 +54,6 @@ function embeddings(scope: Scope, config: BertConfig, batch: BatchValues): Value
   );
 }
 
-interface Layer {
-  hidden: Value;
-  scores: Value;
-  query: Value;
-  key: Value;
-  value: Value;
-}
-
 function layer(scope: Scope, config: BertConfig, x: Value, batch: BatchValues): Layer {
   const D = config.hidden_size;
   const self = scope.in("attention.self");
@@ -86,21 +78,16 @@ function trace(scope: Scope, config: BertConfig, batch: BatchValues): Features {
   const layers: Layer[] = [];
   for (let i = 0; i < config.num_hidden_layers; i++)
     layers.push(layer(body.in(`encoder.layer.${i}`), config, layers[i - 1]?.hidden ?? embedding, batch));
-  const cls = firstTokens(layers, batch);
+  const stacked = layerFeatures(layers, batch);
   const pooled = unary(
-    { x: dense(body.in("pooler.dense"), cls[cls.length - 1], config.hidden_size) },
+    { x: dense(body.in("pooler.dense"), stacked.cls[layers.length - 1], config.hidden_size) },
     { kind: Unary.tanh },
   );
   const dropout = config.classifier_dropout ?? config.hidden_dropout_prob;
   const logits = dense(scope.in("classifier"), dropoutAt(scope, "dropout", pooled, dropout), config.num_labels);
   return {
     embedding,
-    hidden: layers.map(({ hidden }) => hidden),
-    cls,
-    scores: layers.map(({ scores }) => scores),
-    queries: layers.map(({ query }) => query),
-    keys: layers.map(({ key }) => key),
-    values: layers.map(({ value }) => value),
+    ...stacked,
     pooled,
     logits,
     heads: config.num_attention_heads,

@@ -11,7 +11,7 @@ import type { Scope } from "../program/scope.ts";
 import type { Value } from "../program/value.ts";
 import { type Family, inherited, stack } from "./family.ts";
 import type { BatchValues, Features } from "./features.ts";
-import { ACTIVATIONS, type Activation, attend, dense, embed, firstTokens, norm } from "./parts.ts";
+import { ACTIVATIONS, type Activation, attend, dense, embed, type Layer, layerFeatures, norm } from "./parts.ts";
 
 /** transformers, models/distilbert/configuration_distilbert.py */
 export interface DistilbertConfig extends CommonConfig {
@@ -39,7 +39,7 @@ const DEFAULTS = {
   sinusoidal_pos_embds: false,
 } as const;
 
-function layer(scope: Scope, config: DistilbertConfig, x: Value, batch: BatchValues) {
+function layer(scope: Scope, config: DistilbertConfig, x: Value, batch: BatchValues): Layer {
   const { dim: D, n_heads: H, hidden_dim: F } = config;
   const self = scope.in("attention");
   const [query, key, value] = ["q_lin", "k_lin", "v_lin"].map((name) => dense(self.in(name), x, D));
@@ -58,20 +58,18 @@ function trace(scope: Scope, config: DistilbertConfig, batch: BatchValues): Omit
   const words = embed(at.in("word_embeddings"), vocab_size, D, batch.ids, batch.order);
   const places = embed(at.in("position_embeddings"), max_position_embeddings, D, batch.positions, batch.positionOrder);
   const embedding = dropoutAt(at, "dropout", norm(at.in("LayerNorm"), add(words, places), EPSILON), config.dropout);
-  const layers: ReturnType<typeof layer>[] = [];
+  const layers: Layer[] = [];
   for (let i = 0; i < config.n_layers; i++)
     layers.push(layer(body.in(`transformer.layer.${i}`), config, layers[i - 1]?.hidden ?? embedding, batch));
-  const cls = firstTokens(layers, batch);
-  const inner = unary({ x: dense(scope.in("pre_classifier"), cls[cls.length - 1], D) }, { kind: Unary.relu });
+  const stacked = layerFeatures(layers, batch);
+  const inner = unary(
+    { x: dense(scope.in("pre_classifier"), stacked.cls[layers.length - 1], D) },
+    { kind: Unary.relu },
+  );
   const dropped = dropoutAt(scope, "dropout", inner, config.seq_classif_dropout);
   return {
     embedding,
-    hidden: layers.map(({ hidden }) => hidden),
-    cls,
-    scores: layers.map(({ scores }) => scores),
-    queries: layers.map(({ query }) => query),
-    keys: layers.map(({ key }) => key),
-    values: layers.map(({ value }) => value),
+    ...stacked,
     heads: config.n_heads,
     logits: dense(scope.in("classifier"), dropped, config.num_labels),
   };

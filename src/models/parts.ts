@@ -45,7 +45,23 @@ export function attend(
   return { scores, context: attentionMix({ p, v: value, offsets }, { scale: 1 }) };
 }
 
-/** The first token's row of each layer's output. [B, D] */
-export function firstTokens(layers: readonly { hidden: Value }[], batch: BatchValues): Value[] {
-  return layers.map(({ hidden }) => gather({ table: hidden, ids: batch.first }, {}));
+/** What a transformer layer shows. */
+export interface Layer {
+  readonly hidden: Value;
+  readonly scores: Value;
+  readonly query: Value;
+  readonly key: Value;
+  readonly value: Value;
+}
+
+/** Features of a stack of layers, one after the other. */
+export function layerFeatures(layers: readonly Layer[], batch: BatchValues) {
+  return {
+    hidden: layers.map(({ hidden }) => hidden),
+    cls: layers.map(({ hidden }) => gather({ table: hidden, ids: batch.first }, {})),
+    scores: layers.map(({ scores }) => scores),
+    queries: layers.map(({ query }) => query),
+    keys: layers.map(({ key }) => key),
+    values: layers.map(({ value }) => value),
+  };
 }
