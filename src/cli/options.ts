@@ -151,6 +151,7 @@ const GROUPS = {
     entries: [
       ["--recipe <name>", `${Object.keys(recipes).join(", ")}, or a file NAME.json (default: kd)`, text],
       ["--text <file>", "plain text for the stages that read it", text],
+      ["--text-teacher <folder>", "teaches those stages: the un-tuned model (default: the teacher)", text],
       ["--stage <setting>", "a number of one stage: intermediate.epochs=8; may stand several times", stages],
       ["--embeddings <file>", "word vectors, as GloVe or word2vec write them (bilstm; default: the teacher's)", text],
       ["--init-from <folder>", "where layers:… takes its layers, instead of the teacher", text],

@@ -33,6 +33,8 @@ export interface DistillOptions extends CommonOptions, RecipeChoices {
   readonly initFrom?: FolderSource | Model;
   /** Word vectors in the text format of GloVe or word2vec, for a student that begins with such: a file, in place of the teacher's. */
   readonly embeddings?: DataSource;
+  /** Teaches the stages on plain text: the model before any task, as TinyBERT and MiniLM have it; the teacher unless given. */
+  readonly textTeacher?: FolderSource | Model;
   /** Its name, a file NAME.json, or the recipe itself; kd unless given. */
   readonly recipe?: string | Recipe;
   /** "labels": those of the data; "argmax": the teacher's class stands in for every label. */
@@ -59,20 +61,31 @@ export async function distillSetup(runtime: Runtime, options: DistillOptions): P
   const data = await readData(runtime, options, labels);
   const student = await makeStudent(runtime, options, teachers[0], data.train.pair);
   const hyper = { ...IDLE, ...recipe.hyper };
+  const textTeacher = await loadTextTeacher(runtime, options, teachers[0]);
   const names = teachers.map(({ name }) => name);
   const setup: Setup = {
     command: "distill",
     summary: `${baseName(student.name)} distilled from ${names.map(baseName).join(", ")} by ${recipe.name} on ${baseName(data.train.file)}`,
-    ...{ student, teachers, recipe, hyper, stages },
+    ...{ student, teachers, textTeacher, recipe, hyper, stages },
     data: { ...data, notes: [...notes, ...data.notes] },
     argmaxTargets: argmax,
     resolved: {
       ...{ teacher: names, student: student.name, recipe: recipe.name, ...recipe.hyper },
-      targets: options.targets ?? "labels",
+      ...{ textTeacher: textTeacher?.name, targets: options.targets ?? "labels" },
     },
   };
   checkStages(setup);
   return setup;
+}
+
+/** It needs no classifier: what it is asked for are states. */
+async function loadTextTeacher(runtime: Runtime, options: DistillOptions, teacher: Model): Promise<Model | undefined> {
+  const { textTeacher: source, allowNonfinite } = options;
+  if (source === undefined) return undefined;
+  const labels = labelsOf(teacher.config);
+  const found = isModel(source) ? source : await loadModel(openFolder(runtime, source), { labels, allowNonfinite });
+  checkVocabulary(teacher, found);
+  return found;
 }
 
 /** A recipe by name, from a file, or as it is. */

@@ -26,7 +26,7 @@ import { forwardProgram, type StepStructure, stepPrograms, updateProgram } from 
 import { hyperAt, makeMicroBatches, microBatches, plannedSteps } from "./run.ts";
 import { openDevice } from "./session.ts";
 import type { RunStage } from "./stages.ts";
-import { checkOutput, maxLengthOf, optimizerOptions, type Setup, structureOf } from "./train.ts";
+import { checkOutput, maxLengthOf, optimizerOptions, placesOf, type Setup, structureOf } from "./train.ts";
 import { placeWeights, shapeOf, Trainer } from "./trainer.ts";
 
 /** The probe ends after this many measured steps, or this many seconds. */
@@ -118,9 +118,7 @@ export async function plan(runtime: Runtime, options: PlanOptions): Promise<RunP
   };
   const device = await openDevice(runtime, options, programs);
   try {
-    all.forEach(({ weights }, i) => {
-      placeWeights(device.executor, i < setup.teachers.length ? `teacher${i}` : "student", weights);
-    });
+    for (const [owner, weights] of placesOf(setup)) placeWeights(device.executor, owner, weights);
     const measured = { steps: 0, tokens: 0, seconds: 0 };
     let memoryBytes = 0;
     let estimatedSeconds = 0;
@@ -168,7 +166,7 @@ function planStage(setup: Setup, stage: RunStage, set: EncodedSet): PlannedStage
   const lengths = set.rows.map(({ ids }) => ids.length);
   const perEpoch = sum([
     3 * forwardFlops(setup.student.config, lengths),
-    ...setup.teachers.map(({ config }) => forwardFlops(config, lengths)),
+    ...structure.teachers.map(({ config }) => forwardFlops(config, lengths)),
   ]);
   // Either the longest text or the most tokens may need the largest temporaries.
   const largest = [(s: BatchShape) => s.rows * s.longest, (s: BatchShape) => s.rows]

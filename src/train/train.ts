@@ -10,7 +10,7 @@ import type { Runtime } from "../runtimes/runtime.ts";
 import { type EncodedSet, encode, measureLatency, predictAll, score, truncationNote } from "./evaluate.ts";
 import { trainingPrograms } from "./largest.ts";
 import { classes, type Metrics } from "./metrics.ts";
-import { type Labels, labelsOf, type Model, parameterCount, requirePairs } from "./model.ts";
+import { type Labels, labelsOf, type Model, parameterCount, requirePairs, type Weights } from "./model.ts";
 import { type DeviceOptions, TRAINING, type TrainingOptions } from "./options.ts";
 import { type Judged, judge, saveRun } from "./output.ts";
 import { type StepStructure, trainedParameters } from "./programs.ts";
@@ -93,6 +93,8 @@ export interface Setup {
   readonly summary: string;
   readonly student: Model;
   readonly teachers: readonly Model[];
+  /** Teaches the stages on plain text in place of the others: the model before any task. */
+  readonly textTeacher?: Model;
   readonly recipe: Recipe;
   readonly hyper: VaryingHyper;
   /** At least one; the last is the task. */
@@ -104,13 +106,31 @@ export interface Setup {
   readonly resolved: Readonly<Record<string, unknown>>;
 }
 
+type Models = Pick<Setup, "student" | "teachers" | "textTeacher">;
+
+/** Weights by their owner in an executor. */
+export function placesOf({ student, teachers, textTeacher }: Models): [owner: string, weights: Weights][] {
+  const all: [string, Model | undefined][] = [
+    ...teachers.map((teacher, i): [string, Model] => [`teacher${i}`, teacher]),
+    ...([
+      ["textTeacher", textTeacher],
+      ["student", student],
+    ] as [string, Model | undefined][]),
+  ];
+  return all.flatMap(([owner, model]) => (model ? [[owner, model.weights]] : []));
+}
+
 /** What of a stage is structure of its programs. */
-export function structureOf(setup: Pick<Setup, "student" | "teachers">, { stage, options }: RunStage): StepStructure {
+export function structureOf(setup: Models, { stage, options }: RunStage): StepStructure {
+  const { student, teachers, textTeacher } = setup;
   return {
-    student: { owner: "student", config: setup.student.config },
-    teachers: setup.teachers.map(({ config }, i) => ({ owner: `teacher${i}`, config })),
+    student: { owner: "student", config: student.config },
+    teachers:
+      stage.data === "text" && textTeacher
+        ? [{ owner: "textTeacher", config: textTeacher.config }]
+        : teachers.map(({ config }, i) => ({ owner: `teacher${i}`, config })),
     stage,
-    regression: labelsOf(setup.student.config) === null,
+    regression: labelsOf(student.config) === null,
     optimizer: optimizerNamed(options.optimizer),
   };
 }
@@ -127,14 +147,14 @@ export function optimizerOptions(options: TrainingOptions): Partial<OptimizerOpt
 }
 
 /** A recipe that these models cannot follow fails now, not after an evaluation. */
-export function checkStages(setup: Pick<Setup, "student" | "teachers" | "stages">): void {
+export function checkStages(setup: Models & Pick<Setup, "stages">): void {
   for (const stage of setup.stages) trainedParameters(structureOf(setup, stage));
 }
 
 export async function* train(runtime: Runtime, setup: Setup, common: CommonOptions): TrainingRun {
   const { student, teachers, data, stages } = setup;
   const { options } = stages[stages.length - 1];
-  const all = [...teachers, student];
+  const all = [...teachers, ...(setup.textTeacher ? [setup.textTeacher] : []), student];
   for (const model of all) requirePairs(model, data.train.pair);
   const maxLength = maxLengthOf(setup, common);
   const events: TrainingEvent[] = [];
@@ -166,10 +186,9 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
     ])
       if (set.truncated > 0) yield tell(truncationNote(dataset, set, maxLength));
 
-    for (const [i, teacher] of teachers.entries()) await device.place(`teacher${i}`, teacher.weights);
-    await device.place("student", student.weights);
+    for (const [owner, weights] of placesOf(setup)) await device.place(owner, weights);
 
-    const [{ student: placed, teachers: placedTeachers }] = structures;
+    const { student: placed, teachers: placedTeachers } = structures[structures.length - 1];
     const predictors = placedTeachers.map((teacher) => new LastingPredictor(device, teacher));
     const judged: Judged[] = [];
     let teacherLogits: Float32Array | undefined;
@@ -261,8 +280,8 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
 }
 
 /** The length that the options name, or the default, or what the models allow if that is less. */
-export function maxLengthOf({ teachers, student }: Setup, options: Partial<TrainingOptions>): number {
-  const configs = [...teachers, student].map(({ config }) => config);
+export function maxLengthOf({ teachers, textTeacher, student }: Models, options: Partial<TrainingOptions>): number {
+  const configs = [...teachers, ...(textTeacher ? [textTeacher] : []), student].map(({ config }) => config);
   const least = Math.min(TRAINING.maxLength, ...configs.map((config) => config.max_position_embeddings));
   return maxLengthFor(configs, options.maxLength ?? least);
 }

@@ -182,6 +182,21 @@ describe("a run of three stages", () => {
     expect([...losses.values()].flat().every((loss) => Number.isFinite(loss) && loss > 0)).toBe(true);
   });
 
+  test("plain text may have a teacher of its own, which needs no classifier", async () => {
+    const events: TrainingEvent[] = [];
+    const run = distill({ ...options(), textTeacher: path("base"), out: path("general"), overwrite: true });
+    for await (const event of run) events.push(event);
+    const first = (stage: string) => events.find((event) => event.type === "step" && event.stage === stage);
+    const record = JSON.parse(await readFile(path("general/limbeck.json"), "utf8"));
+    expect(record.options.textTeacher).toBe(path("base"));
+    const other = JSON.parse((await readFile(path("student/metrics.jsonl"), "utf8")).split("\n")[1]);
+    expect(other.stage).toBe("general");
+    // The tuned teacher's states are not those of the base.
+    expect(first("general")).not.toMatchObject({ loss: other.loss });
+    const planned = await plan({ ...options(), textTeacher: path("base"), device: "reference" });
+    expect(planned.memory.teachers).toBeGreaterThan(0);
+  });
+
   test("plan counts all of them", async () => {
     const planned = await plan({ ...options(), device: "reference" });
     expect(planned.steps).toBe(9);
