@@ -2,7 +2,7 @@
 //   hard  Σ_r w[r]·(log Σ_v exp z[r,v] − z[r, label])                          Devlin et al. 2019, arXiv:1810.04805
 //   soft  Σ_r w[r]·KL(softmax(z_teacher/T) ‖ softmax(z/T)), without T²         Sanh et al. 2019, arXiv:1910.01108
 // Logits of all rows at once would be the largest arrays of a training, so rows go in blocks whose logits, and what is made of them, fit
-// into 64 MiB. More than one block: the gradient computes the logits of each anew, two products in six.
+// into 64 MiB, and the gradient of a block comes right behind it.
 
 import { add, crossEntropy, gather, kl, linear, softmax, sum } from "../ops/index.ts";
 import type { Value } from "../program/value.ts";
@@ -40,31 +40,26 @@ export function vocabularyLoss<T extends VocabularyTargets>(
   const [R] = student.rows.shape;
   const size = blockRows(R, student.table.shape[0], soft ? 3 : 2, bytes);
 
-  const block = (first: number): Value[] => {
-    const count = Math.min(size, R - first);
-    const numbers = Array.from({ length: count }, (_, i) => first + i);
-    const ids = count < R ? trace.constant(numbers, "u32") : undefined;
-    const rowsOf = (table: Value) => (ids ? gather({ table, ids }, {}) : table);
-    const logitsOf = ({ rows, table, bias }: Decoder) => linear(rowsOf(rows), table, bias);
-    const logits = logitsOf(student);
-    const terms: Value[] = [];
-    if (hard) {
-      const [labels, weight] = [rowsOf(hard.labels), rowsOf(hard.weight)];
-      terms.push(sum({ x: crossEntropy({ logits, labels, weight }, {}) }, {}));
-    }
-    if (soft) {
-      const { teacher, temperature } = soft;
-      const targets = softmax({ x: logitsOf(teacher), temperature }, {});
-      terms.push(sum({ x: kl({ targets, logits, temperature, weight: rowsOf(soft.weight) }, {}) }, {}));
-    }
-    return terms;
+  const totals: Record<string, Value> = {};
+  const count = (name: string, rows: Value) => {
+    const term = sum({ x: rows }, {});
+    totals[name] = totals[name] ? add(totals[name], term) : term;
   };
-
-  let totals: readonly Value[] | undefined;
   for (let first = 0; first < R; first += size) {
-    const terms = size < R ? trace.recompute(() => block(first)) : block(first);
-    totals = totals?.map((total, i) => add(total, terms[i])) ?? terms;
+    const numbers = Array.from({ length: Math.min(size, R - first) }, (_, i) => first + i);
+    const ids = size < R ? trace.constant(numbers, "u32") : undefined;
+    const some = (table: Value) => (ids ? gather({ table, ids }, {}) : table);
+    const rows = some(student.rows);
+    const hardRows = hard && { labels: some(hard.labels), weight: some(hard.weight) };
+    const softRows = soft && { rows: some(soft.teacher.rows), weight: some(soft.weight) };
+    trace.part(() => {
+      const logits = linear(rows, student.table, student.bias);
+      if (hardRows) count("hard", crossEntropy({ logits, ...hardRows }, {}));
+      if (!soft || !softRows) return;
+      const { teacher, temperature } = soft;
+      const targets = softmax({ x: linear(softRows.rows, teacher.table, teacher.bias), temperature }, {});
+      count("soft", kl({ targets, logits, temperature, weight: softRows.weight }, {}));
+    });
   }
-  const names = [...(hard ? ["hard"] : []), ...(soft ? ["soft"] : [])];
-  return Object.fromEntries(names.map((name, i) => [name, totals?.[i]])) as { [K in keyof T]: Value };
+  return totals as { [K in keyof T]: Value };
 }

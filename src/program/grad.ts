@@ -2,7 +2,7 @@
 // Gradients of parameters go straight into their gradient state, added to what is there, so that a step may have several micro-batches.
 
 import { LimbeckError } from "../errors.ts";
-import type { Instruction } from "./program.ts";
+import type { Instruction, Part } from "./program.ts";
 import type { Value } from "./value.ts";
 
 /** The two ops that the walk itself needs; src/ops supplies them. */
@@ -24,34 +24,18 @@ export function gradient(
 ): Set<Value> {
   const trace = loss.trace;
   const active = new Set<Value>(targets.keys());
+  for (const { inputs, output } of trace.instructions)
+    if (output && inputs.flat().some((input) => input && active.has(input))) active.add(output);
+  if (!active.has(loss)) throw new LimbeckError("NO_GRADIENT", "the loss does not depend on any trained parameter");
+
   const gradients = new Map<Value, Value>([[loss, seed]]);
   const reached = new Set<Value>();
-  const activate = (from: number): void => {
-    for (const { inputs, output } of trace.instructions.slice(from))
-      if (output && inputs.flat().some((input) => input && active.has(input))) active.add(output);
+  const give = (input: Value, contribution: Value): void => {
+    const sum = gradients.get(input);
+    gradients.set(input, sum ? rules.add(sum, contribution) : contribution);
   };
 
-  /** Instructions from `from` on, backwards. */
-  const walk = (from: number): void => {
-    for (let i = trace.instructions.length - 1; i >= from; i--) {
-      const part = trace.recomputed.find(({ from, to }) => to === i + 1 && from <= i);
-      if (!part) {
-        back(trace.instructions[i]);
-        continue;
-      }
-      i = part.from;
-      if (!part.outputs.some((output) => gradients.has(output))) continue;
-      const again = trace.instructions.length;
-      part.body().forEach((output, k) => {
-        const dy = gradients.get(part.outputs[k]);
-        if (dy) gradients.set(output, dy);
-      });
-      activate(again);
-      walk(again);
-    }
-  };
-
-  const back = ({ op, inputs, output, attributes, dims }: Instruction): void => {
+  const back = ({ op, inputs, output, attributes, dims }: Instruction, pass = give): void => {
     const dy = output && gradients.get(output);
     if (!output || !dy || !active.has(output)) return;
     gradients.delete(output);
@@ -69,15 +53,39 @@ export function gradient(
         const direct = trace.instructions.length > before && maker?.output === contribution && maker.op.accumulates;
         reached.add(input);
         trace.retarget(direct ? contribution : rules.copy(contribution), target, true);
-      } else {
-        const sum = gradients.get(input);
-        gradients.set(input, sum ? rules.add(sum, contribution) : contribution);
-      }
+      } else pass(input, contribution);
     }
   };
 
-  activate(0);
-  if (!active.has(loss)) throw new LimbeckError("NO_GRADIENT", "the loss does not depend on any trained parameter");
-  walk(0);
+  /** The gradient of a part, moved right behind it; what it gives to values from outside is added up where it would have stood. */
+  const backPart = ({ from, to }: Part): void => {
+    const own = new Set(trace.instructions.slice(from, to).map(({ output }) => output));
+    const given: [Value, Value][] = [];
+    const start = trace.instructions.length;
+    for (let i = to - 1; i >= from; i--)
+      back(trace.instructions[i], (...pair) => (own.has(pair[0]) ? give(...pair) : given.push(pair)));
+    const made = trace.instructions.splice(start);
+    const rest = trace.instructions.splice(to);
+    // What the part's gradient needs of the rest comes along: how dy was made.
+    const needed = new Set(made.flatMap(({ inputs }) => inputs.flat()));
+    const along = new Set<Instruction>();
+    for (const instruction of [...rest].reverse()) {
+      const { inputs, output } = instruction;
+      if (output?.storage !== "temporary" || !needed.has(output)) continue;
+      along.add(instruction);
+      for (const input of inputs.flat()) needed.add(input);
+    }
+    const stays = rest.filter((instruction) => !along.has(instruction));
+    trace.instructions.push(...[...along].reverse(), ...made, ...stays);
+    for (const pair of given) give(...pair);
+  };
+
+  for (let i = trace.instructions.length - 1; i >= 0; i--) {
+    const part = trace.parts.find(({ from, to }) => to === i + 1 && from <= i);
+    if (part) backPart(part);
+    else back(trace.instructions[i]);
+    if (part) i = part.from;
+  }
+  trace.parts.length = 0;
   return reached;
 }

@@ -22,19 +22,17 @@ export interface Program {
   readonly instructions: readonly Instruction[];
 }
 
-/** Instructions whose results the gradient does not keep: it traces them again. */
-export interface Recomputed {
+/** Instructions whose gradient comes right behind them. */
+export interface Part {
   readonly from: number;
   readonly to: number;
-  readonly outputs: readonly Value[];
-  readonly body: () => readonly Value[];
 }
 
 export class Trace {
   readonly #values: Value[] = [];
   readonly #named = new Map<string, Value>();
   readonly instructions: Instruction[] = [];
-  readonly recomputed: Recomputed[] = [];
+  readonly parts: Part[] = [];
 
   #value(name: string, shape: readonly number[], dtype: Dtype, storage: Storage, data?: readonly number[]): Value {
     const value = new Value(this, this.#values.length, name, shape, dtype, storage, data);
@@ -83,14 +81,14 @@ export class Trace {
   }
 
   /**
-   * Traces `body`, whose outputs are all that outlives it: the gradient traces it again and works from that, so that two such parts
-   * can share the memory of what lies between.
+   * Traces `body`, whose gradient will stand right behind it instead of behind everything: what lies between its inputs and its result
+   * does not have to wait, so several parts can share memory. Only sense for the end of a loss, whose dy needs nothing that comes later.
    */
-  recompute(body: () => readonly Value[]): readonly Value[] {
+  part<T>(body: () => T): T {
     const from = this.instructions.length;
-    const outputs = body();
-    this.recomputed.push({ from, to: this.instructions.length, outputs, body });
-    return outputs;
+    const result = body();
+    this.parts.push({ from, to: this.instructions.length });
+    return result;
   }
 
   /** Sends the result of the instruction that made `value` to a persistent value instead, optionally adding to it. */
