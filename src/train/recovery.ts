@@ -96,8 +96,11 @@ export class LastingDevice {
         this.#work++;
         return result;
       } catch (error) {
-        if (!isLoss(error)) throw error;
-        if (this.#device !== device) continue;
+        const replaced = this.#device !== device;
+        // Whoever waited for a device that another call has replaced hears that it was disposed.
+        const disposed = replaced && error instanceof LimbeckError && error.code === "DISPOSED";
+        if (!isLoss(error) && !disposed) throw error;
+        if (replaced) continue;
         this.#replacing ??= this.#replace(error).finally(() => {
           this.#replacing = undefined;
         });

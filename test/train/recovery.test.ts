@@ -1,7 +1,8 @@
 // A device that is lost at any moment must not be seen in the numbers: every run here is compared with one that nothing disturbed.
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Executor } from "../../src/executors/executor.ts";
+import { LimbeckError } from "../../src/errors.ts";
+import type { Executor, Persistent } from "../../src/executors/executor.ts";
 import { WebgpuExecutor } from "../../src/executors/webgpu.ts";
 import { adamw } from "../../src/optim/adamw.ts";
 import { recipes } from "../../src/recipes/index.ts";
@@ -41,34 +42,83 @@ interface Counts {
   devices: number;
 }
 
-async function openGpu(breaks: Breaks, counts: Counts, ruin: (device: GPUDevice) => void): Promise<Device> {
-  const { adapter, keep } = await openAdapter();
-  const device = await adapter.requestDevice();
+/** Opens a device that breaks when it is told to. */
+type Open = (breaks: Breaks, counts: Counts) => Promise<Device>;
+
+/** Counts the calls of an executor, and ruins its device before some of them. */
+function breaking(executor: Executor, breaks: Breaks, counts: Counts, ruin: () => void): Executor {
   counts.devices++;
-  const create = device.createBuffer.bind(device);
-  device.createBuffer = (descriptor) => {
-    const buffer = create(descriptor);
-    const destroy = buffer.destroy.bind(buffer);
-    alive.add(buffer);
-    buffer.destroy = () => {
-      alive.delete(buffer);
-      return destroy();
-    };
-    return buffer;
-  };
-  const executor: Executor = new WebgpuExecutor(device, { keep });
   for (const call of Object.keys(counts.calls) as Call[]) {
     const real = executor[call].bind(executor) as (...given: unknown[]) => unknown;
     Object.assign(executor, {
       [call]: (...given: unknown[]) => {
         counts.calls[call]++;
-        if (breaks[call]?.includes(counts.calls[call])) ruin(device);
+        if (breaks[call]?.includes(counts.calls[call])) ruin();
         return real(...given);
       },
     });
   }
-  return { executor, threads: 1, choice: "a GPU", again: () => openGpu(breaks, counts, ruin) };
+  return executor;
 }
+
+const destroyed = (device: GPUDevice): void => device.destroy();
+
+const onGpu =
+  (ruin = destroyed): Open =>
+  async (breaks, counts) => {
+    const { adapter, keep } = await openAdapter();
+    const device = await adapter.requestDevice();
+    const create = device.createBuffer.bind(device);
+    device.createBuffer = (descriptor) => {
+      const buffer = create(descriptor);
+      const destroy = buffer.destroy.bind(buffer);
+      alive.add(buffer);
+      buffer.destroy = () => {
+        alive.delete(buffer);
+        return destroy();
+      };
+      return buffer;
+    };
+    const executor = breaking(new WebgpuExecutor(device, { keep }), breaks, counts, () => ruin(device));
+    return { executor, threads: 1, choice: "a GPU", again: () => onGpu(ruin)(breaks, counts) };
+  };
+
+/** WASM in the place of a GPU: it can be lost, and what is read later comes with what is read at once. So every call can be tried. */
+const pretended: Open = async (breaks, counts) => {
+  const executor = await wasm(1).make();
+  const { load, write, run, read } = executor;
+  let lost: LimbeckError | undefined;
+  const owed = new Set<{ come(): void; fail(reason: unknown): void }>();
+  const working = <A extends unknown[], R>(call: (...given: A) => R) => {
+    return (...given: A): R => {
+      if (lost) throw lost;
+      return call.apply(executor, given);
+    };
+  };
+  const answer = <T>(value: T, later: boolean) =>
+    new Promise<T>((resolve, reject) => {
+      if (lost) return reject(lost);
+      owed.add({ come: () => resolve(value), fail: reject });
+      const come = () => {
+        for (const one of owed) one.come();
+        owed.clear();
+      };
+      if (!later) setTimeout(come, 0);
+    });
+  Object.assign(executor, {
+    name: "webgpu",
+    ...{ load: working(load), write: working(write), run: working(run) },
+    read: async (value: Persistent, later = false) => answer(lost ? [] : await read.call(executor, value), later),
+    finished: () => answer(undefined, false),
+  });
+  const ruin = () => {
+    lost = new LimbeckError("GPU_LOST", "what is no GPU was lost (destroyed)");
+    for (const { fail } of owed) fail(lost);
+    owed.clear();
+  };
+  const again = () => pretended(breaks, counts);
+  return { executor: breaking(executor, breaks, counts, ruin), threads: 1, choice: "a GPU", again };
+};
 
 const openWasm = async (): Promise<Device> => ({
   ...{ executor: await wasm(1).make(), threads: 1, choice: "WASM" },
@@ -86,16 +136,10 @@ interface Outcome extends Counts {
 }
 
 /** Seven steps, every second one reported, a snapshot every three, an evaluation after the fifth and at the end. */
-async function trained(
-  breaks: Breaks = {},
-  { again = true, ruin = (device: GPUDevice) => device.destroy() } = {},
-): Promise<Outcome> {
+async function trained(open: Open, breaks: Breaks = {}, again?: () => Promise<Device>): Promise<Outcome> {
   const counts: Counts = { calls: { load: 0, write: 0, run: 0, read: 0, finished: 0 }, devices: 0 };
-  const first = await openGpu(breaks, counts, ruin);
-  const refused = async (): Promise<Device> => {
-    throw new Error("no adapter");
-  };
-  const device = new LastingDevice(again ? first : { ...first, again: refused }, openWasm, 3);
+  const first = await open(breaks, counts);
+  const device = new LastingDevice(again ? { ...first, again } : first, openWasm, 3);
   try {
     await device.place("teacher0", freshWeights(config, 1));
     await device.place("student", freshWeights(config, 2));
@@ -138,14 +182,13 @@ async function trained(
 
 const numbersOf = ({ weights, events, logits }: Outcome) => ({ weights, events, logits });
 
-describe.skipIf(webgpu.missing)(`a training on ${webgpu.name}`, () => {
+const another = /was lost \(destroyed\).* Another device goes on: a GPU/;
+
+describe("a training whose device can be lost", () => {
   let undisturbed: Outcome;
   beforeAll(async () => {
-    undisturbed = await trained();
-  }, 600_000);
-  afterAll(() => {
-    expect(alive.size).toBe(0);
-  });
+    undisturbed = await trained(pretended);
+  }, 60_000);
 
   test("undisturbed: events in their order, and the snapshot's cost is told", () => {
     expect(undisturbed.events).toMatchObject([
@@ -156,18 +199,107 @@ describe.skipIf(webgpu.missing)(`a training on ${webgpu.name}`, () => {
     expect(undisturbed.notes).toEqual([expect.stringMatching(/^every 3 steps .* copied .*: [\d,]+ bytes in \d+ ms$/)]);
   });
 
-  const another = /was lost \(destroyed\).* Another device goes on: a GPU/;
+  // Of writes and reads, which come in hundreds, those at some distance.
+  test.each<[Call, number]>([
+    ["load", 1],
+    ["run", 1],
+    ["finished", 1],
+    ["write", 7],
+    ["read", 5],
+  ])(
+    "lost before any call of %s (each %i.) ends with the bytes of one that was not",
+    async (call, distance) => {
+      expect(undisturbed.calls[call]).toBeGreaterThan(2 * distance);
+      for (let k = 1; k <= undisturbed.calls[call]; k += distance) {
+        const outcome = await trained(pretended, { [call]: [k] });
+        expect(numbersOf(outcome), `call ${k}`).toEqual(numbersOf(undisturbed));
+        expect(outcome.devices).toBe(2);
+        expect(outcome.notes.filter((note) => another.test(note))).toHaveLength(1);
+      }
+    },
+    300_000,
+  );
+
+  test("lost where no other device is to be had goes on under WASM, and says why", async () => {
+    const refused = () => Promise.reject(new Error("no adapter"));
+    const outcome = await trained(pretended, { run: [undisturbed.before.run] }, refused);
+    expect(numbersOf(outcome)).toEqual(numbersOf(undisturbed));
+    expect(outcome.notes.at(-1)).toMatch(
+      /no other device was to be had \(no adapter\), so this goes on: WASM; 1 step was taken again$/,
+    );
+  });
+
+  test("lost thrice, but with three pieces of work between, keeps the GPU", async () => {
+    const { run } = undisturbed.before;
+    const outcome = await trained(pretended, { run: [2, run, undisturbed.calls.run] });
+    expect(numbersOf(outcome)).toEqual(numbersOf(undisturbed));
+    expect(outcome.devices).toBe(4);
+  });
+
+  test("two predictions at once, on a device that is lost under both, both come", async () => {
+    const counts: Counts = { calls: { load: 0, write: 0, run: 0, read: 0, finished: 0 }, devices: 0 };
+    const device = new LastingDevice(await pretended({ read: [2] }, counts), openWasm, 3);
+    await device.place("student", freshWeights(config, 2));
+    const predictor = new LastingPredictor(device, structure.student);
+    const [first, second] = await Promise.all([predictor.logits(batch), predictor.logits(batch)]);
+    expect(first).toEqual(second);
+    expect(first).toEqual(await predictor.logits(batch));
+    expect(counts.devices).toBe(2);
+    device.dispose();
+  });
+
+  test("a number that is not finite is seen when metrics are read, and the weights are those before its step", async () => {
+    const run = async (rates: readonly number[], wanted: number, every: number) => {
+      const counts: Counts = { calls: { load: 0, write: 0, run: 0, read: 0, finished: 0 }, devices: 0 };
+      const device = new LastingDevice(await pretended({}, counts), openWasm, every);
+      await device.place("teacher0", freshWeights(config, 1));
+      await device.place("student", freshWeights(config, 2));
+      const trainer = new LastingTrainer(device, structure, { optimizer: ADAMW, seed: 7 });
+      let failure: unknown;
+      try {
+        for (const [i, rate] of rates.entries()) await trainer.step([batch], rate, hyper, i === wanted);
+        await trainer.settle();
+      } catch (error) {
+        failure = error;
+      }
+      const weights = await hashOf(await trainer.finish());
+      device.dispose();
+      return { failure, weights };
+    };
+    const good = await run([1e-3, 1e-3, 1e30], 2, 100);
+    expect(good.failure).toBeUndefined();
+    // Found when the sixth step is reported, from the start; by the snapshot after the fourth, from that after the second; at the end.
+    for (const [wanted, every] of [
+      [5, 100],
+      [99, 2],
+      [99, 100],
+    ]) {
+      const late = await run([1e-3, 1e-3, 1e30, 1e-3, 1e-3, 1e-3, 1e-3], wanted, every);
+      expect(late.failure).toBeInstanceOf(NonfiniteError);
+      expect(late.weights).toBe(good.weights);
+    }
+  });
+});
+
+describe.skipIf(webgpu.missing)(`a training on ${webgpu.name}`, () => {
+  let undisturbed: Outcome;
+  beforeAll(async () => {
+    undisturbed = await trained(onGpu());
+  }, 600_000);
+  afterAll(() => {
+    expect(alive.size).toBe(0);
+  });
+
   test.each<[string, (whole: Outcome) => Breaks, number]>([
-    ["while models are placed", () => ({ write: [7] }), 2],
-    ["while programs are loaded", ({ calls }) => ({ load: [calls.load - 2] }), 2],
     ["in the midst of a step", ({ before }) => ({ run: [before.run + 2] }), 2],
-    ["between a step and its metrics", ({ before }) => ({ finished: [before.finished] }), 2],
     ["in an evaluation", ({ before }) => ({ run: [before.run + 4] }), 2],
-    ["while a snapshot is read", ({ before }) => ({ read: [before.read - 20] }), 2],
-    ["when the weights are read at the end", ({ calls }) => ({ read: [calls.read - 3] }), 2],
-    ["twice, the second time while steps are taken again", ({ before }) => ({ run: [before.run, before.run + 3] }), 3],
+    [
+      "twice, while a snapshot is read and while steps are taken again",
+      ({ before: { read, run } }) => ({ read: [read - 20], run: [run + 2] }),
+      3,
+    ],
   ])("lost %s ends with the bytes of one that was not", async (_, breaks, devices) => {
-    const outcome = await trained(breaks(undisturbed));
+    const outcome = await trained(onGpu(), breaks(undisturbed));
     expect(numbersOf(outcome)).toEqual(numbersOf(undisturbed));
     expect(outcome.devices).toBe(devices);
     expect(outcome.notes.filter((note) => another.test(note))).toHaveLength(devices - 1);
@@ -175,66 +307,26 @@ describe.skipIf(webgpu.missing)(`a training on ${webgpu.name}`, () => {
 
   test("after an error of the device that nobody caught, likewise", async () => {
     const ruin = (device: GPUDevice) => device.createBuffer({ size: 4, usage: 0xffff }).destroy();
-    const outcome = await trained({ run: [undisturbed.before.run + 2] }, { ruin });
+    const outcome = await trained(onGpu(ruin), { run: [undisturbed.before.run + 2] });
     expect(numbersOf(outcome)).toEqual(numbersOf(undisturbed));
     expect(outcome.notes).toContainEqual(
       expect.stringMatching(/reported an error: .* Another device goes on: a GPU; \d steps? (was|were) taken again/),
     );
   });
 
-  const follows = ({ events, notes }: Outcome) => {
-    const losses = (all: readonly object[]) => all.map((event) => (event as { loss?: number }).loss).filter(Boolean);
-    const [found, expected] = [losses(events), losses(undisturbed.events)] as number[][];
-    expect(found).toHaveLength(4);
-    // f32 sums in another order, through seven updates.
-    found.forEach((loss, i) => {
-      expect(Math.abs(loss - expected[i]) / expected[i]).toBeLessThan(1e-4);
-    });
-    expect(notes.at(-1)).toMatch(/so this goes on: WASM; [12] steps? (was|were) taken again$/);
-  };
-
   test("lost thrice without three steps between goes on under WASM, and says so", async () => {
     const { run } = undisturbed.before;
-    const outcome = await trained({ run: [run, run + 2, run + 4] });
-    follows(outcome);
+    const outcome = await trained(onGpu(), { run: [run, run + 2, run + 4] });
+    const losses = ({ events }: Outcome) => events.flatMap((event) => ("loss" in event ? [event.loss as number] : []));
+    expect(losses(outcome)).toHaveLength(4);
+    // f32 sums in another order, through seven updates.
+    losses(outcome).forEach((loss, i) => {
+      expect(Math.abs(loss - losses(undisturbed)[i]) / losses(undisturbed)[i]).toBeLessThan(1e-4);
+    });
     expect(outcome.devices).toBe(3);
-    expect(outcome.notes.at(-1)).toMatch(/this was loss 3 without 3 steps between/);
-  });
-
-  test("lost where no other device is to be had goes on under WASM, and says why", async () => {
-    const outcome = await trained({ run: [undisturbed.before.run] }, { again: false });
-    follows(outcome);
-    expect(outcome.notes.at(-1)).toMatch(/no other device was to be had \(no adapter\)/);
-  });
-
-  test("a number that is not finite is seen when metrics are read, and the weights are those before its step", async () => {
-    const run = async (rates: readonly number[], wanted: number, every: number) => {
-      const counts: Counts = { calls: { load: 0, write: 0, run: 0, read: 0, finished: 0 }, devices: 0 };
-      const device = new LastingDevice(await openGpu({}, counts, () => {}), openWasm, every);
-      await device.place("teacher0", freshWeights(config, 1));
-      await device.place("student", freshWeights(config, 2));
-      const trainer = new LastingTrainer(device, structure, { seed: 7 });
-      const steps = rates.map((rate, i) => () => trainer.step([batch], rate, hyper, i === wanted));
-      const outcome = steps.reduce<Promise<unknown>>((before, step) => before.then(step), Promise.resolve());
-      const failure = await outcome.then(
-        () => undefined,
-        (error) => error,
-      );
-      const weights = await hashOf(await trainer.finish());
-      device.dispose();
-      return { failure, weights };
-    };
-    const good = await run([1e-3, 1e-3, 1e30], 2, 100);
-    expect(good.failure).toBeUndefined();
-    // Found when the sixth step is reported, from the start; found by the snapshot after the fourth, from that after the second.
-    for (const [wanted, every] of [
-      [5, 100],
-      [99, 2],
-    ]) {
-      const late = await run([1e-3, 1e-3, 1e30, 1e-3, 1e-3, 1e-3, 1e-3], wanted, every);
-      expect(late.failure).toBeInstanceOf(NonfiniteError);
-      expect(late.weights).toBe(good.weights);
-    }
+    expect(outcome.notes.at(-1)).toMatch(
+      /this was loss 3 without 3 steps between, so this goes on: WASM; [12] steps? (was|were) taken again$/,
+    );
   });
 });
 
