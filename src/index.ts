@@ -1,8 +1,9 @@
 // limbeck for Node: the library's public names, in the order data flows. The runtime is bound here and nowhere else.
 
 import { node } from "./runtimes/node.ts";
+import { distill as distillOn } from "./train/chain.ts";
 import { Classifier, type ClassifierOptions } from "./train/classifier.ts";
-import { type DistillOptions, distill as distillOn } from "./train/distill.ts";
+import type { DistillOptions } from "./train/distill.ts";
 import { type Diagnosis, doctor as doctorOn } from "./train/doctor.ts";
 import { type FinetuneOptions, finetune as finetuneOn } from "./train/finetune.ts";
 import { Run } from "./train/handle.ts";

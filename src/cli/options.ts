@@ -45,6 +45,12 @@ const number = kind("a number", Number.isFinite, asNumber);
 const yes = kind("true or false", (x) => typeof x === "boolean");
 const column = kind("a column's name, or its number from 0", (x) => isText(x) || isIndex(x));
 const texts = kind("a text, or a list of texts", (x) => isText(x) || isList(x, isText), parts);
+const students = kind(
+  "a student such as bert:6x384, or a list of such",
+  (x) => isList(x, isText),
+  (given) => [given],
+  (before, value) => [...(before as string[]), ...(value as string[])],
+);
 const layers = kind(
   "layer numbers such as 2,4",
   (x) => isList(x, isIndex),
@@ -154,6 +160,11 @@ const GROUPS = {
       ["--text-teacher <folder>", "teaches those stages: the un-tuned model (default: the teacher)", text],
       ["--stage <setting>", "a number of one stage: intermediate.epochs=8; may stand several times", stages],
       ["--embeddings <file>", "word vectors, as GloVe or word2vec write them (bilstm; default: the teacher's)", text],
+      [
+        "--assistant <what>",
+        "trained on the way and the teacher of what follows: auto (MiniLM's rule), or as --student; may stand several times",
+        students,
+      ],
       ["--init-from <folder>", "where layers:… takes its layers, instead of the teacher", text],
       ["--temperature <t>", "of the soft labels; 4:1 or 4:1:cosine changes it over the training", varying],
       ["--alpha <a>", "share of the soft term, 0 to 1; may change likewise", varying],

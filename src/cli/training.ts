@@ -74,6 +74,6 @@ function report(o: Resolved, result: TrainingResult): void {
   output.emit({ type: "result", out: o.out, ...rest });
   output.say(`\n${judgedTable(result.judged)}\n`);
   const stopped = result.complete ? "" : "stopped: ";
-  output.say(`${stopped}${count(result.steps)} steps in ${duration(result.seconds)}; saved in ${o.out}`);
+  output.say(`${stopped}${count(result.steps)} steps in ${duration(result.seconds)}; saved in ${result.folder}`);
   if (!result.complete) process.exitCode = STOPPED;
 }

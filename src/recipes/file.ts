@@ -110,6 +110,12 @@ const RECIPE = object("a recipe", {
       beta: v.optional(varying(0, 1e9)),
     }),
   ),
+  assistants: v.optional(
+    rule<string[]>(
+      'a list of students such as "auto" or "bert:6x384"',
+      (x) => Array.isArray(x) && x.every((spec) => typeof spec === "string" && spec !== ""),
+    ),
+  ),
   stages: record(
     "stages",
     object("a stage", {

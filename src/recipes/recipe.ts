@@ -88,6 +88,8 @@ export interface Recipe {
   readonly source?: string;
   /** The numbers that terms name. */
   readonly hyper?: { readonly [K in keyof Hyper]?: Varying };
+  /** Students that are trained on the way, each the teacher of the next (train/chain.ts). */
+  readonly assistants?: readonly string[];
   /** One after the other; the last learns the task. */
   readonly stages: Readonly<Record<string, Stage>>;
 }

@@ -1,4 +1,4 @@
-// Distillation: teachers and text become a small student.
+// What a distillation is made of: teachers, a student, a recipe and text, loaded and checked. chain.ts runs it.
 
 import { InputError } from "../errors.ts";
 import { decodeUtf8 } from "../formats/files.ts";
@@ -14,15 +14,7 @@ import { checkNumbers, TRAINING } from "./options.ts";
 import { baseName, type DataSource, type FolderSource, openFile, openFolder } from "./session.ts";
 import { stagesOf } from "./stages.ts";
 import { freshStudent, layersOf, parseStudent, pruneLayers } from "./student.ts";
-import {
-  type CommonOptions,
-  checkOutput,
-  checkStages,
-  readData,
-  type Setup,
-  type TrainingRun,
-  train,
-} from "./train.ts";
+import { type CommonOptions, checkStages, readData, type Setup } from "./train.ts";
 
 export interface DistillOptions extends CommonOptions, RecipeChoices {
   /** One teacher, or several for an ensemble: folders, or models in memory. */
@@ -33,6 +25,8 @@ export interface DistillOptions extends CommonOptions, RecipeChoices {
   readonly initFrom?: FolderSource | Model;
   /** Word vectors in the text format of GloVe or word2vec, for a student that begins with such: a file, in place of the teacher's. */
   readonly embeddings?: DataSource;
+  /** Students that are trained on the way, each the teacher of the next; "auto": one by MiniLM's rule. Those of the recipe unless given. */
+  readonly assistant?: string | readonly string[];
   /** Teaches the stages on plain text: the model before any task, as TinyBERT and MiniLM have it; the teacher unless given. */
   readonly textTeacher?: FolderSource | Model;
   /** Its name, a file NAME.json, or the recipe itself; kd unless given. */
@@ -42,11 +36,6 @@ export interface DistillOptions extends CommonOptions, RecipeChoices {
 }
 
 const isModel = (source: FolderSource | Model): source is Model => typeof source === "object" && "weights" in source;
-
-export async function* distill(runtime: Runtime, options: DistillOptions): TrainingRun {
-  await checkOutput(runtime, options);
-  return yield* train(runtime, await distillSetup(runtime, options), options);
-}
 
 /** Everything that the options name, loaded and checked; nothing is trained. */
 export async function distillSetup(runtime: Runtime, options: DistillOptions): Promise<Setup> {

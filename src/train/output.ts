@@ -37,6 +37,8 @@ export interface RunRecord {
   readonly eval?: Dataset;
   readonly text?: Dataset;
   readonly recipe: Recipe;
+  /** Of everything that decides the weights, in a chain. */
+  readonly fingerprint?: string;
   /** The numbers of each stage, when there are several. */
   readonly stages?: Readonly<Record<string, unknown>>;
   readonly judged: readonly Judged[];
@@ -123,6 +125,7 @@ export async function saveRun(files: Files, model: Model, record: RunRecord, ove
     options: record.options,
     recipe: record.recipe,
     stages: record.stages,
+    fingerprint: record.fingerprint,
     data: { train: record.train.fingerprint, eval: record.eval?.fingerprint, text: record.text?.fingerprint },
     models: record.judged,
     steps: record.steps,

@@ -129,6 +129,8 @@ export async function plan(runtime: Runtime, options: PlanOptions): Promise<RunP
       memoryBytes = Math.max(memoryBytes, found.memoryBytes);
     }
     const notes = [...all.flatMap((model) => model.notes), ...setup.data.notes];
+    if ("teacher" in options && (options.assistant ?? setup.recipe.assistants) !== undefined)
+      notes.push("of the student alone: its assistants come on top; plan them as students of their own");
     if (set.truncated > 0) notes.push(truncationNote(setup.data.train, set, maxLength));
     const tokensPerSecond = measured.tokens / measured.seconds;
     return {

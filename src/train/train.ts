@@ -45,6 +45,8 @@ export interface TrainingResult {
   readonly metrics?: Metrics;
   /** The models that were compared on the evaluation data, teachers first. */
   readonly judged: readonly Judged[];
+  /** What was written: the student's folder, or an assistant's when the run stopped there. */
+  readonly folder?: string;
   /** SHA-256 of model.safetensors, when a folder was written. */
   readonly sha256?: string;
   readonly notes: readonly string[];
@@ -102,6 +104,8 @@ export interface Setup {
   /** The first teacher's class is taken as every row's label. */
   readonly argmaxTargets: boolean;
   readonly data: Data;
+  /** Of everything that decides the weights; where a later run must know whether this was its like. */
+  readonly fingerprint?: string;
   /** What the command resolved beyond the training options, for the record. */
   readonly resolved: Readonly<Record<string, unknown>>;
 }
@@ -258,21 +262,19 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
     for (const text of device.notes()) yield tell(text);
     const record = {
       ...{ command: setup.command, summary: setup.summary, device: device.choice, train: data.train, eval: data.eval },
-      ...{ text: data.text, recipe: setup.recipe },
+      ...{ text: data.text, recipe: setup.recipe, fingerprint: setup.fingerprint },
       options: { ...options, maxLength, ...setup.resolved },
       stages: stages.length > 1 ? Object.fromEntries(stages.map((run) => [run.name, stageRecord(run)])) : undefined,
       ...{ judged, events, notes, seconds, stopped },
       steps: { done: steps, planned },
     };
-    const saved =
-      common.out === undefined
-        ? undefined
-        : await saveRun(openFolder(runtime, common.out), model, record, common.overwrite ?? false);
+    const files = common.out === undefined ? undefined : openFolder(runtime, common.out);
+    const saved = files && (await saveRun(files, model, record, common.overwrite ?? false));
     if (failure) throw failure;
     return {
       ...{ model, judged, notes, steps, seconds, metrics },
       complete: stopped === undefined,
-      sha256: saved?.sha256,
+      ...{ folder: files?.folder, sha256: saved?.sha256 },
     };
   } finally {
     device.dispose();

@@ -37,7 +37,7 @@ const HIDDEN = "stages.states.terms.hidden";
 describe("refused", () => {
   test.each<[string, unknown, string]>([
     ["name", undefined, "name: missing; a recipe needs it"],
-    ["nmae", "x", "nmae: a recipe has no such key; it has name, summary, source, hyper, stages"],
+    ["nmae", "x", "nmae: a recipe has no such key; it has name, summary, source, hyper, assistants, stages"],
     ["stages", {}, "stages: at least one of the stages is needed"],
     ["stages.1st", BASE.stages.task, "stages.1st: expected a name of letters"],
     ["stages.task", 3, "stages.task: expected an object: a stage, found 3"],
