@@ -165,7 +165,7 @@ const GROUPS = {
         "trained on the way and the teacher of what follows: auto (MiniLM's rule), or as --student; may stand several times",
         students,
       ],
-      ["--init-from <folder>", "where layers:… takes its layers, instead of the teacher", text],
+      ["--init-from <folder>", "what layers:… and slice:… are cut out of, instead of the teacher", text],
       ["--temperature <t>", "of the soft labels; 4:1 or 4:1:cosine changes it over the training", varying],
       ["--alpha <a>", "share of the soft term, 0 to 1; may change likewise", varying],
       ["--beta <b>", "weight of the patience term (pkd); may change likewise", varying],
@@ -198,7 +198,7 @@ export const OWN = {
   teacher: (help: string): Entry => ["--teacher <folders>", help, texts],
   student: [
     "--student <what>",
-    "layers:K, layers:0,2,4, bert:LxD[xHxF], bilstm[:H[xFC]], distilbert:…, a folder or a config.json",
+    "layers:K, layers:0,2,4, slice:LxD[xHxF], bert:LxD[xHxF], bilstm[:H[xFC]], distilbert:…, a folder or a config.json",
     text,
   ],
   train: ["--train <file>", "training rows: .tsv, .csv or .jsonl", text],

@@ -119,6 +119,13 @@ export const bert: Family<BertConfig> = {
   head: ["classifier.", "bert.pooler."],
   layers: "bert.encoder.layer.",
   words: "bert.embeddings.word_embeddings.weight",
+  axes: (path) => {
+    if (/^classifier\.|embeddings\.weight$/.test(path)) return [undefined, "width"];
+    if (/\.self\.(query|key|value)\./.test(path)) return ["heads", "width"];
+    if (path.endsWith(".attention.output.dense.weight")) return ["width", "heads"];
+    if (path.includes(".intermediate.dense.")) return ["inner", "width"];
+    return ["width", path.endsWith(".output.dense.weight") ? "inner" : "width"];
+  },
   trace,
   ...stack,
   size: ({ num_hidden_layers, hidden_size, num_attention_heads, intermediate_size }) => ({

@@ -109,6 +109,13 @@ export const distilbert: Family<DistilbertConfig> = {
   head: ["classifier.", "pre_classifier."],
   layers: "distilbert.transformer.layer.",
   words: "distilbert.embeddings.word_embeddings.weight",
+  axes: (path) => {
+    if (/^classifier\.|embeddings\.weight$/.test(path)) return [undefined, "width"];
+    if (/\.[qkv]_lin\./.test(path)) return ["heads", "width"];
+    if (path.endsWith(".out_lin.weight")) return ["width", "heads"];
+    if (path.includes(".ffn.lin1.")) return ["inner", "width"];
+    return ["width", path.endsWith(".ffn.lin2.weight") ? "inner" : "width"];
+  },
   trace,
   ...stack,
   size: ({ n_layers, dim, n_heads, hidden_dim }) => ({

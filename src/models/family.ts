@@ -15,6 +15,9 @@ export interface Size {
   readonly inner: number;
 }
 
+/** What a dimension of a parameter runs over. */
+export type Axis = "width" | "heads" | "inner";
+
 /** What a fresh student is made for. */
 export interface Purpose {
   /** Width of the word vectors that its embeddings begin with. */
@@ -36,6 +39,8 @@ export interface Family<C extends CommonConfig> extends FolderFormat<C> {
   /** Traces the model on a batch, as far as it has the features. Dropout is active when the scope trains. */
   trace(scope: Scope, config: C, batch: BatchValues): Partial<Features> & Pick<Features, "logits">;
   size(config: C): Size;
+  /** What the dimensions of a parameter run over that could be cut; undefined: others, such as tokens and labels. */
+  readonly axes?: (path: string) => readonly (Axis | undefined)[];
   /** How a size is written behind the family's name in --student, and what such a text says; undefined where it says none. */
   readonly usage: string;
   readonly parse: (text: string) => Partial<Size> | undefined;

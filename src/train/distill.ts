@@ -13,15 +13,15 @@ import { freshWeights, labelsOf, loadModel, type Model, requireLabels, withLabel
 import { checkNumbers, TRAINING } from "./options.ts";
 import { baseName, type DataSource, type FolderSource, openFile, openFolder } from "./session.ts";
 import { stagesOf } from "./stages.ts";
-import { freshStudent, layersOf, parseStudent, pruneLayers } from "./student.ts";
+import { cutStudent, freshStudent, parseStudent } from "./student.ts";
 import { type CommonOptions, checkStages, readData, type Setup } from "./train.ts";
 
 export interface DistillOptions extends CommonOptions, RecipeChoices {
   /** One teacher, or several for an ensemble: folders, or models in memory. */
   readonly teacher: FolderSource | Model | readonly (FolderSource | Model)[];
-  /** `layers:K`, `layers:0,2,4`, `bert:LxD[xHxF]`, `distilbert:…` likewise, a folder, a config.json, or a model in memory. */
+  /** `layers:K`, `layers:0,2,4`, `slice:LxD[xHxF]`, `bert:LxD[xHxF]`, `distilbert:…` likewise, a folder, a config.json, or a model in memory. */
   readonly student: FolderSource | Model;
-  /** Where `layers:…` takes its layers from instead of the teacher: the un-tuned base, as PKD did. */
+  /** What `layers:…` and `slice:…` are cut out of instead of the teacher: the un-tuned base, as PKD did. */
   readonly initFrom?: FolderSource | Model;
   /** Word vectors in the text format of GloVe or word2vec, for a student that begins with such: a file, in place of the teacher's. */
   readonly embeddings?: DataSource;
@@ -134,10 +134,11 @@ async function makeStudent(runtime: Runtime, options: DistillOptions, teacher: M
     return model;
   }
   const spec = parseStudent(options.student);
-  if (options.initFrom !== undefined && spec.kind !== "layers")
+  const cut = spec.kind === "layers" || spec.kind === "slice";
+  if (options.initFrom !== undefined && !cut)
     throw new InputError(
       "INIT_FROM",
-      `only a student of layers:… takes layers from elsewhere, not "${options.student}".`,
+      `only a student of layers:… or slice:… is cut out of another model, not "${options.student}".`,
       {
         where: "--init-from",
       },
@@ -146,12 +147,12 @@ async function makeStudent(runtime: Runtime, options: DistillOptions, teacher: M
     throw new InputError("EMBEDDINGS", `only a fresh student begins with word vectors, not "${options.student}".`, {
       where: "--embeddings",
     });
-  if (spec.kind === "layers") {
+  if (cut) {
     const source = options.initFrom === undefined ? teacher : await load(options.initFrom);
     checkVocabulary(teacher, source);
     const notes = source === teacher ? [] : source.notes;
     const name = `${options.student} of ${baseName(source.name)}`;
-    return { ...source, ...pruneLayers(source, layersOf(spec)), name, notes };
+    return { ...source, ...cutStudent(spec, source), name, notes };
   }
   if (spec.kind === "fresh") {
     const file = options.embeddings === undefined ? undefined : await openFile(runtime, options.embeddings);

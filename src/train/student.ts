@@ -1,15 +1,18 @@
-// Students: `layers:3`, `layers:0,2,4` (layers of another model, with its embeddings and head), `bert:4x312[x12[x1200]]` or `bilstm:150` (a
+// Students: `layers:3`, `layers:0,2,4` (layers of another model, with its embeddings and head), `slice:3x192` (its first layers, narrowed), `bert:4x312[x12[x1200]]` or `bilstm:150` (a
 // fresh one; each family says how its sizes are written). A folder or a config.json is left to the caller, who can read files.
 
 import { InputError } from "../errors.ts";
-import type { Size } from "../models/family.ts";
+import { type Size, stack } from "../models/family.ts";
 import { families, familyOf, type ModelConfig } from "../models/index.ts";
 import { freshWeights, type Tensor, type Weights } from "./model.ts";
+import { sliceWidth } from "./width.ts";
 
 type Body = { config: ModelConfig; weights: Weights };
 
 export type StudentSpec =
   | { readonly kind: "layers"; readonly layers: readonly number[] | number }
+  /** The first layers, and the most important heads and units of each. */
+  | { readonly kind: "slice"; readonly size: Partial<Size> }
   /** type: its model_type. */
   | { readonly kind: "fresh"; readonly type: string; readonly size: Partial<Size> }
   | { readonly kind: "path"; readonly path: string };
@@ -21,21 +24,27 @@ export function parseStudent(text: string): StudentSpec {
     const numbers = chosen[1].split(",").map(Number);
     return { kind: "layers", layers: numbers.length === 1 ? numbers[0] : numbers };
   }
+  const slice = text.startsWith("slice:") ? stack.parse(text.slice("slice".length)) : undefined;
+  if (slice) return { kind: "slice", size: atLeastOne(slice, text) };
   const [, type, rest = ""] = /^([a-z]+)(:.*)?$/s.exec(text) ?? [];
   const size = families.get(type)?.parse(rest);
   // Not of this kind: a folder, a drive's letter, or a name with a colon.
-  if (!size && (rest === "" || (type !== "layers" && !families.has(type)))) return { kind: "path", path: text };
+  if (!size && (rest === "" || (!["layers", "slice"].includes(type) && !families.has(type))))
+    return { kind: "path", path: text };
   if (!size) {
     const usages = [...families.values()].map(({ type: known, usage }) => `${known}${usage}`);
     throw new InputError(
       "STUDENT",
-      `"${text}" is not understood; expected layers:K, layers:0,2,4, ${usages.slice(0, -1).join(", ")} or ${usages.at(-1)}.`,
+      `"${text}" is not understood; expected layers:K, layers:0,2,4, slice${stack.usage}, ${usages.slice(0, -1).join(", ")} or ${usages.at(-1)}.`,
       { where },
     );
   }
-  if (Object.values(size).includes(0))
-    throw new InputError("STUDENT", `"${text}": every number must be at least 1.`, { where });
-  return { kind: "fresh", type, size };
+  return { kind: "fresh", type, size: atLeastOne(size, text) };
+}
+
+function atLeastOne(size: Partial<Size>, text: string): Partial<Size> {
+  if (!Object.values(size).includes(0)) return size;
+  throw new InputError("STUDENT", `"${text}": every number must be at least 1.`, { where: "--student" });
 }
 
 /** A model of the chosen layers of another, numbered from 0, in the given order. */
@@ -63,8 +72,12 @@ export function pruneLayers({ config, weights }: Body, chosen: readonly number[]
   return { config: family.sized({ ...size, layers: chosen.length }, config), weights: pruned };
 }
 
-export function layersOf(spec: StudentSpec & { kind: "layers" }): readonly number[] {
-  return typeof spec.layers === "number" ? Array.from({ length: spec.layers }, (_, i) => i) : spec.layers;
+const firstLayers = (count: number) => Array.from({ length: count }, (_, i) => i);
+
+/** A student that is cut out of another model. */
+export function cutStudent(spec: StudentSpec & { kind: "layers" | "slice" }, source: Body): Body {
+  if (spec.kind === "slice") return sliceWidth(pruneLayers(source, firstLayers(spec.size.layers ?? 1)), spec.size);
+  return pruneLayers(source, typeof spec.layers === "number" ? firstLayers(spec.layers) : spec.layers);
 }
 
 /** What a fresh student begins with beside its size. */
