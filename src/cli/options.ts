@@ -175,6 +175,22 @@ const GROUPS = {
       ["--targets <name>", "labels, or argmax: the teacher's class is the label", oneOf("labels", "argmax")],
     ],
   },
+  augmentation: {
+    title: "Augmentation (bilstm):",
+    entries: [
+      ["--n-iter <n>", "copies of each text; 0: none (default: 20, of pairs 10)", number],
+      ["--p-mask <p>", "probability that a word becomes [MASK] (default: 0.1)", number],
+      ["--p-pos <p>", "that it becomes another of its part of speech (default: 0.1)", number],
+      ["--p-ng <p>", "that only an n-gram of the copy stays (default: 0.25)", number],
+      [
+        "--tag-column <name>",
+        "of the data: a part of speech for each word (default: by the package compromise)",
+        column,
+      ],
+      ["--pair-tag-column <name>", "of those of the second text", column],
+      ["--no-pos", "replace no words: needs neither that column nor that package", yes],
+    ],
+  },
   device: {
     title: "Device:",
     entries: [
@@ -314,7 +330,7 @@ function distance(a: string, b: string): number {
 
 /** How the data files are read, as the library wants it. */
 export function dataOptions(o: Resolved): Record<string, unknown> {
-  const { skipBad, encoding, format, header, textColumn, pairColumn, labelColumn, task } = o;
+  const { skipBad, encoding, format, header, textColumn, pairColumn, labelColumn, tagColumn, pairTagColumn, task } = o;
   return {
     skipBad,
     encoding,
@@ -323,6 +339,8 @@ export function dataOptions(o: Resolved): Record<string, unknown> {
     textColumn,
     pairColumn,
     labelColumn,
+    tagColumn,
+    pairTagColumn,
     task,
   };
 }

@@ -29,7 +29,7 @@ Examples:
       OWN.train,
       OWN.eval,
     ],
-    ["distillation", "output", "training", "length", "data", "device"],
+    ["distillation", "augmentation", "output", "training", "length", "data", "device"],
   ).action(async (_, self: Command) => {
     const options = await resolveOptions(self, ["train"]);
     if ((options.model === undefined) === (options.teacher === undefined))

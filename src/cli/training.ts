@@ -21,6 +21,8 @@ export function commonOptions(o: Resolved): Record<string, unknown> {
     textColumn,
     pairColumn,
     labelColumn,
+    tagColumn,
+    pairTagColumn,
     task,
     stage,
     ...same

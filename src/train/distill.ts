@@ -8,6 +8,7 @@ import { parseRecipe } from "../recipes/file.ts";
 import { recipeNamed } from "../recipes/index.ts";
 import { IDLE, type Recipe } from "../recipes/recipe.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
+import { augmented } from "./augmented.ts";
 import { embeddingTable } from "./embeddings.ts";
 import { freshWeights, labelsOf, loadModel, type Model, requireLabels, withLabels } from "./model.ts";
 import { checkNumbers, TRAINING } from "./options.ts";
@@ -47,7 +48,7 @@ export async function distillSetup(runtime: Runtime, options: DistillOptions): P
   const argmax = options.targets === "argmax";
   if (argmax && labels === null)
     throw new InputError("TARGETS", "argmax needs classes, and this teacher gives a score.", { where: "--targets" });
-  const data = await readData(runtime, options, labels);
+  const data = await augmented(await readData(runtime, options, labels), recipe, options.seed ?? TRAINING.seed);
   const student = await makeStudent(runtime, options, teachers[0], data.train.pair);
   const hyper = { ...IDLE, ...recipe.hyper };
   const textTeacher = await loadTextTeacher(runtime, options, teachers[0]);

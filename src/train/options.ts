@@ -66,6 +66,10 @@ const BOUNDS: Bounds = {
   temperature: [1e-3, 1e6, false],
   alpha: [0, 1, false],
   beta: [0, 1e9, false],
+  pMask: [0, 1, false],
+  pPos: [0, 1, false],
+  pNg: [0, 1, false],
+  nIter: [0, 1e6, true],
 };
 
 const flag = (name: string) => `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;

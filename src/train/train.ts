@@ -78,7 +78,8 @@ export async function readData(runtime: Runtime, options: CommonOptions, labels?
   const text = options.text === undefined ? undefined : await openData(runtime, options.text, {});
   const textNotes = text?.notes ?? [];
   if (options.eval === undefined) return { train, text, notes: [...train.notes, ...textNotes] };
-  const evaluation = await openData(runtime, options.eval, { ...known, task: train.kind, label2id: train.label2id });
+  const { tagColumn, pairTagColumn, ...columns } = known;
+  const evaluation = await openData(runtime, options.eval, { ...columns, task: train.kind, label2id: train.label2id });
   if (evaluation.pair !== train.pair)
     throw new InputError(
       "EVAL_COLUMNS",

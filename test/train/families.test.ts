@@ -49,3 +49,23 @@ test("BERT → BiLSTM: one channel learns, the other stays; the folder is a mode
     .result;
   expect(second.config).toMatchObject({ hidden_size: 4 });
 });
+
+test("the preset bilstm: copies of the texts, without labels, teach it; what it reads of them is recorded", async () => {
+  const common = { train: path("train.tsv"), batchSize: 8, maxSteps: 3, threads: 1, loggingSteps: 1, seed: 5 };
+  const given = { ...common, teacher: path("teacher2"), student: "bilstm:8x6", recipe: "bilstm" };
+  const losses = async (more: object) => {
+    const seen: number[] = [];
+    const run = distill({ ...given, ...more });
+    for await (const event of run) if (event.type === "step") seen.push(event.loss);
+    return { seen, ...(await run.result) };
+  };
+  const first = await losses({ pos: false, nIter: 3, out: path("taught") });
+  expect(first.seen).toHaveLength(3);
+  expect(first.notes.join("\n")).toMatch(/train\.tsv: \d+ texts were made of its \d+; they have no labels/);
+  expect((await losses({ pos: false, nIter: 3 })).seen).toEqual(first.seen);
+  expect((await losses({ nIter: 0 })).notes.join("\n")).not.toContain("texts were made");
+  // Words of the same part of speech, as compromise tells them.
+  expect((await losses({ nIter: 2 })).seen).toHaveLength(3);
+  await expect(distill({ ...given, recipe: "kd", nIter: 2 }).result).rejects.toThrow('recipe "kd" has no augmentation');
+  await expect(distill({ ...given, pMask: 0.9, pPos: 0.2 }).result).rejects.toThrow("at most 1 together");
+});
