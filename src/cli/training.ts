@@ -23,6 +23,8 @@ export function commonOptions(o: Resolved): Record<string, unknown> {
     labelColumn,
     tagColumn,
     pairTagColumn,
+    softLabelColumns,
+    softLabelForm,
     task,
     stage,
     ...same

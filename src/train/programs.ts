@@ -24,6 +24,8 @@ export interface Placed {
 export interface StepStructure {
   readonly student: Placed;
   readonly teachers: readonly Placed[];
+  /** Logits that come with the batch, so many a row, are a teacher as well. */
+  readonly softLabels?: number;
   readonly stage: Stage;
   readonly regression: boolean;
   readonly optimizer: Optimizer;
@@ -96,6 +98,13 @@ class TeacherFeatures {
   }
 }
 
+/** Soft labels are features of a teacher that is not here: its logits. */
+function givenFeatures({ softLabels: C }: StepStructure, into: Trace, shape: BatchShape): Features[] {
+  if (C === undefined) return [];
+  const logits = { get: () => into.input("batch/softLabels", [shape.sequences, C]), enumerable: true };
+  return [shown(Object.defineProperty({}, "logits", logits), "a file of soft labels")];
+}
+
 export interface StepPrograms {
   readonly teachers: readonly Program[];
   readonly gradient: Program;
@@ -115,7 +124,7 @@ export function stepPrograms(structure: StepStructure, shape: BatchShape): StepP
   const own = new Scope(trace, PROJECT, true);
   const teachers = structure.teachers.map((teacher) => new TeacherFeatures(teacher, trace, shape));
   const terms = traceTerms(stage, {
-    teachers: teachers.map(({ features }) => features),
+    teachers: [...teachers.map(({ features }) => features), ...givenFeatures(structure, trace, shape)],
     student: shown(traceModel(scope, student.config, batch), `a student of type ${student.config.model_type}`),
     batch,
     regression: structure.regression,

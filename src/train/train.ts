@@ -9,7 +9,7 @@ import { needsTeacher, type Recipe } from "../recipes/recipe.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { type EncodedSet, encode, measureLatency, predictAll, score, truncationNote } from "./evaluate.ts";
 import { trainingPrograms } from "./largest.ts";
-import { classes, type Metrics } from "./metrics.ts";
+import { argmax, classes, type Metrics } from "./metrics.ts";
 import { type Labels, labelsOf, type Model, parameterCount, requirePairs, type Weights } from "./model.ts";
 import { type DeviceOptions, TRAINING, type TrainingOptions } from "./options.ts";
 import { type Judged, judge, saveRun } from "./output.ts";
@@ -78,7 +78,7 @@ export async function readData(runtime: Runtime, options: CommonOptions, labels?
   const text = options.text === undefined ? undefined : await openData(runtime, options.text, {});
   const textNotes = text?.notes ?? [];
   if (options.eval === undefined) return { train, text, notes: [...train.notes, ...textNotes] };
-  const { tagColumn, pairTagColumn, ...columns } = known;
+  const { tagColumn, pairTagColumn, softLabels, ...columns } = known;
   const evaluation = await openData(runtime, options.eval, { ...columns, task: train.kind, label2id: train.label2id });
   if (evaluation.pair !== train.pair)
     throw new InputError(
@@ -89,6 +89,13 @@ export async function readData(runtime: Runtime, options: CommonOptions, labels?
       },
     );
   return { train, eval: evaluation, text, notes: [...train.notes, ...evaluation.notes, ...textNotes] };
+}
+
+/** Labels in the order of their ids; null for regression. */
+export function labelsOfData({ kind, label2id = {} }: Dataset): Labels {
+  if (kind === "regression") return null;
+  const byId = Object.entries(label2id).sort((a, b) => a[1] - b[1]);
+  return byId.map(([label]) => label);
 }
 
 export interface Setup {
@@ -102,6 +109,8 @@ export interface Setup {
   readonly hyper: VaryingHyper;
   /** At least one; the last is the task. */
   readonly stages: readonly RunStage[];
+  /** The file's soft labels take the teachers' place in the stages that read its rows. */
+  readonly softLabels?: boolean;
   /** The first teacher's class is taken as every row's label. */
   readonly argmaxTargets: boolean;
   readonly data: Data;
@@ -111,7 +120,7 @@ export interface Setup {
   readonly resolved: Readonly<Record<string, unknown>>;
 }
 
-type Models = Pick<Setup, "student" | "teachers" | "textTeacher">;
+type Models = Pick<Setup, "student" | "teachers" | "textTeacher" | "softLabels">;
 
 /** Weights by their owner in an executor. */
 export function placesOf({ student, teachers, textTeacher }: Models): [owner: string, weights: Weights][] {
@@ -127,8 +136,9 @@ export function placesOf({ student, teachers, textTeacher }: Models): [owner: st
 
 /** What of a stage is structure of its programs. */
 export function structureOf(setup: Models, { stage, options }: RunStage): StepStructure {
-  const { student, teachers, textTeacher } = setup;
+  const { student, teachers, textTeacher, softLabels } = setup;
   return {
+    ...(softLabels && stage.data !== "text" ? { softLabels: student.config.num_labels } : {}),
     student: { owner: "student", config: student.config },
     teachers:
       stage.data === "text" && textTeacher
@@ -203,7 +213,8 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
       const metrics = logits && evalSet && score(logits, evalSet, teacher.config.num_labels);
       judged.push(judge(teachers.length > 1 ? `teacher ${i + 1}` : "teacher", teacher, { metrics }));
     }
-    if (setup.argmaxTargets) trainSet = await withArgmax(predictors[0], trainSet);
+    if (setup.argmaxTargets)
+      trainSet = setup.softLabels ? withSoftArgmax(trainSet) : await withArgmax(predictors[0], trainSet);
     checkLabels(setup, trainSet, data.train);
     for (const text of device.notes()) yield tell(text);
 
@@ -254,7 +265,7 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
     for (const [i, predictor] of predictors.entries())
       if (evalSet) judged[i] = { ...judged[i], millisecondsPerSentence: await measureLatency(predictor, evalSet.rows) };
     judged.push(
-      judge(teachers.length > 0 ? "student" : "model", model, {
+      judge(setup.command === "distill" ? "student" : "model", model, {
         metrics,
         millisecondsPerSentence: latency,
       }),
@@ -293,6 +304,11 @@ async function withArgmax(predictor: LastingPredictor, set: EncodedSet): Promise
   const predicted = classes(await predictAll(predictor, set.rows), predictor.placed.config.num_labels);
   return { ...set, rows: set.rows.map((row, i) => ({ ...row, label: predicted[i] })) };
 }
+
+const withSoftArgmax = (set: EncodedSet): EncodedSet => ({
+  ...set,
+  rows: set.rows.map((row) => ({ ...row, label: argmax(Float32Array.from(row.soft ?? []), 0, row.soft?.length ?? 0) })),
+});
 
 const withoutLabels = (set: EncodedSet): EncodedSet => ({
   ...set,

@@ -71,6 +71,8 @@ export function writeBatch(executor: Executor, batch: Batch, programs: readonly 
   }))
     write(name, data);
   write("scores", batch.scores, [batch.sequences, 1]);
+  const { softLabels: soft } = batch;
+  if (soft) write("softLabels", soft, [batch.sequences, soft.length / batch.sequences]);
 }
 
 /** Logits of a model, batch by batch. */

@@ -33,6 +33,7 @@ const NODE_ONLY: Readonly<Record<string, string>> = {
   "test/train/memory.test.ts": "the library's entry point, which is Node's",
   "test/train/plan.test.ts": "folders on disk",
   "test/train/sameness.test.ts": "compares numbers of threads",
+  "test/train/softLabels.test.ts": "folders on disk",
   "test/train/stages.test.ts": "folders on disk",
 };
 
