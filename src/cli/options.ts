@@ -210,6 +210,18 @@ const GROUPS = {
       ["--no-pos", "replace no words: needs neither that column nor that package", yes],
     ],
   },
+  cache: {
+    title: "Teacher cache:",
+    entries: [
+      [
+        "--cache <folder>",
+        "what the teacher says of the rows is computed once and kept there, for later runs too",
+        text,
+      ],
+      ["--cache-size <mb>", "megabytes it may take; what was not used for longest goes first (default: 2000)", number],
+      ["--cache-precision <name>", "f16, or f32 for the very numbers (default: f16)", oneOf("f16", "f32")],
+    ],
+  },
   device: {
     title: "Device:",
     entries: [

@@ -271,13 +271,6 @@ export function* safetensorsChunks(
   const sorted = [...tensors]
     .map(([name, tensor]) => ({ name, tensor: rawTensor(tensor), key: encoder.encode(name) }))
     .sort((a, b) => DTYPE_BITS[b.tensor.dtype] - DTYPE_BITS[a.tensor.dtype] || compareBytes(a.key, b.key));
-  const entries: string[] = [];
-  const keys = Object.keys(metadata).sort();
-  if (keys.length > 0) {
-    const pairs = keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(metadata[key])}`);
-    entries.push(`"__metadata__":{${pairs.join()}}`);
-  }
-  let offset = 0;
   for (const { name, tensor } of sorted) {
     const count = tensor.shape.reduce((product, extent) => product * extent, 1);
     if (name === "__metadata__" || (count * DTYPE_BITS[tensor.dtype]) / 8 !== tensor.bytes.length) {
@@ -287,20 +280,39 @@ export function* safetensorsChunks(
         { where: name },
       );
     }
-    const end = offset + tensor.bytes.length;
-    const shape = tensor.shape.join();
+  }
+  yield safetensorsHeader(
+    sorted.map(({ name, tensor }) => ({ name, ...tensor })),
+    metadata,
+  );
+  for (const { tensor } of sorted) yield tensor.bytes;
+}
+
+/** What stands in front of the data of these tensors, which follow in this order. */
+export function safetensorsHeader(
+  tensors: readonly (Pick<RawTensor, "dtype" | "shape"> & { name: string })[],
+  metadata: Readonly<Record<string, string>>,
+): Uint8Array {
+  const entries: string[] = [];
+  const keys = Object.keys(metadata).sort();
+  if (keys.length > 0) {
+    const pairs = keys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(metadata[key])}`);
+    entries.push(`"__metadata__":{${pairs.join()}}`);
+  }
+  let offset = 0;
+  for (const { name, dtype, shape } of tensors) {
+    const end = offset + (shape.reduce((product, extent) => product * extent, 1) * DTYPE_BITS[dtype]) / 8;
     entries.push(
-      `${JSON.stringify(name)}:{"dtype":"${tensor.dtype}","shape":[${shape}],"data_offsets":[${offset},${end}]}`,
+      `${JSON.stringify(name)}:{"dtype":"${dtype}","shape":[${shape.join()}],"data_offsets":[${offset},${end}]}`,
     );
     offset = end;
   }
-  const json = encoder.encode(`{${entries.join()}}`);
+  const json = new TextEncoder().encode(`{${entries.join()}}`);
   const padded = Math.ceil(json.length / 8) * 8;
   const header = new Uint8Array(8 + padded).fill(0x20);
   new DataView(header.buffer).setBigUint64(0, BigInt(padded), true);
   header.set(json, 8);
-  yield header;
-  for (const { tensor } of sorted) yield tensor.bytes;
+  return header;
 }
 
 function rawTensor(tensor: Tensor | RawTensor): RawTensor {

@@ -11,6 +11,7 @@ import { recipeNamed } from "../recipes/index.ts";
 import { IDLE, type Recipe } from "../recipes/recipe.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { augmented } from "./augmented.ts";
+import { CacheFolder, type Precision } from "./cacheFolder.ts";
 import { embeddingTable } from "./embeddings.ts";
 import { freshWeights, type Labels, labelsOf, loadModel, type Model, requireLabels, withLabels } from "./model.ts";
 import { checkNumbers, TRAINING } from "./options.ts";
@@ -35,6 +36,12 @@ export interface DistillOptions extends CommonOptions, RecipeChoices {
   readonly assistant?: string | readonly string[];
   /** Teaches the stages on plain text: the model before any task, as TinyBERT and MiniLM have it; the teacher unless given. */
   readonly textTeacher?: FolderSource | Model;
+  /** A folder where what the teachers say of the rows is kept, for later epochs and runs. */
+  readonly cache?: FolderSource;
+  /** What it may take, in megabytes; 2000 unless given. */
+  readonly cacheSize?: number;
+  /** Of the kept numbers; f16 unless given. */
+  readonly cachePrecision?: Precision;
   /** Its name, a file NAME.json, or the recipe itself; kd unless given. */
   readonly recipe?: string | Recipe;
   /** "labels": those of the data; "argmax": the teacher's class stands in for every label. */
@@ -68,15 +75,28 @@ export async function distillSetup(runtime: Runtime, options: DistillOptions): P
     summary: `${baseName(student.name)} distilled from ${taughtBy} by ${recipe.name} on ${baseName(data.train.file)}`,
     ...{ student, teachers, textTeacher, recipe, hyper, stages },
     data: { ...data, notes: [...notes, ...data.notes] },
-    ...{ argmaxTargets: argmax, softLabels: soft !== undefined },
+    ...{ argmaxTargets: argmax, softLabels: soft !== undefined, cache: cacheOf(runtime, options) },
     resolved: {
       ...{ teacher: names, student: student.name, recipe: recipe.name, ...recipe.hyper },
       ...{ textTeacher: textTeacher?.name, targets: options.targets ?? "labels" },
+      ...(options.cache === undefined ? {} : { cachePrecision: options.cachePrecision ?? CACHE.precision }),
       ...(soft ? { softLabels: { columns: soft.columns, form: read.train.softForm } } : {}),
     },
   };
   checkStages(setup);
   return setup;
+}
+
+const CACHE = { megabytes: 2000, precision: "f16" } as const;
+
+function cacheOf(runtime: Runtime, options: DistillOptions): CacheFolder | undefined {
+  const { cache, cacheSize = CACHE.megabytes, cachePrecision = CACHE.precision } = options;
+  if (cache !== undefined) return new CacheFolder(openFolder(runtime, cache), 1e6 * cacheSize, cachePrecision);
+  const idle = options.cacheSize !== undefined ? "--cache-size" : options.cachePrecision && "--cache-precision";
+  if (!idle) return undefined;
+  throw new InputError("NO_CACHE", "there is no cache that this could be said of; name its folder with --cache.", {
+    where: idle,
+  });
 }
 
 /** What a file's soft labels cannot teach. */

@@ -70,6 +70,7 @@ const BOUNDS: Bounds = {
   pPos: [0, 1, false],
   pNg: [0, 1, false],
   nIter: [0, 1e6, true],
+  cacheSize: [0, 1e9, false],
 };
 
 const flag = (name: string) => `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;

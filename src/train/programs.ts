@@ -4,7 +4,14 @@
 //   update    gradients → weights; zeroes the gradients
 //   forward   batch → logits, without dropout
 
-import { type BatchShape, type BatchValues, batchValues, type Features, shown } from "../models/features.ts";
+import {
+  type BatchShape,
+  type BatchValues,
+  batchValues,
+  type FeatureName,
+  type Features,
+  shown,
+} from "../models/features.ts";
 import { type ModelConfig, traceModel } from "../models/index.ts";
 import { add, gradient, keep, linear, mul } from "../ops/index.ts";
 import { companions, type Optimizer, traceUpdate } from "../optim/optimizer.ts";
@@ -54,6 +61,20 @@ export function forwardProgram({ owner, config }: Placed, shape: BatchShape): Pr
   return trace.finish(`forward ${owner}`);
 }
 
+/** Features by their paths: "logits", "hidden.3". */
+export function featureProgram({ owner, config }: Placed, paths: readonly string[], shape: BatchShape): Program {
+  const trace = new Trace();
+  const features = traceModel(new Scope(trace, owner, false), config, batchValues(trace, shape));
+  for (const path of paths) {
+    const [name, layer] = path.split(".") as [FeatureName, string | undefined];
+    const feature = features[name] as Value | readonly Value[];
+    keep(feature instanceof Value ? feature : feature[Number(layer)], featureOf(owner, path));
+  }
+  return trace.finish(`features of ${owner}`);
+}
+
+export const featureOf = (owner: string, path: string) => `${owner}/out/${path}`;
+
 /**
  * A teacher's features as inputs of another program. Each becomes an input when the recipe first reads it;
  * the teacher's own program then computes and writes exactly those.
@@ -75,9 +96,8 @@ class TeacherFeatures {
       Object.defineProperty(holder, key, {
         enumerable: true,
         get: () => {
-          const name = `${placed.owner}/out/${path}`;
-          this.#read.set(name, value);
-          return into.input(name, value.shape);
+          this.#read.set(path, value);
+          return into.input(featureOf(placed.owner, path), value.shape);
         },
       });
     for (const [name, feature] of Object.entries(own) as [string, Features[keyof Features]][]) {
@@ -92,8 +112,13 @@ class TeacherFeatures {
     this.features = shown(facade, `a teacher of type ${placed.config.model_type}`);
   }
 
+  /** Path → shape of what was read so far. */
+  get read(): ReadonlyMap<string, readonly number[]> {
+    return new Map([...this.#read].map(([path, { shape }]) => [path, shape]));
+  }
+
   program(): Program {
-    for (const [name, value] of this.#read) keep(value, name);
+    for (const [path, value] of this.#read) keep(value, featureOf(this.placed.owner, path));
     return this.#trace.finish(this.placed.owner);
   }
 }
@@ -107,6 +132,8 @@ function givenFeatures({ softLabels: C }: StepStructure, into: Trace, shape: Bat
 
 export interface StepPrograms {
   readonly teachers: readonly Program[];
+  /** What each of them writes, path → shape. */
+  readonly features: readonly ReadonlyMap<string, readonly number[]>[];
   readonly gradient: Program;
   readonly terms: readonly string[];
   /** What the loss trains, by name → shape: parameters of the student, and of the recipe (`project/…`). Others are left alone. */
@@ -146,6 +173,7 @@ export function stepPrograms(structure: StepStructure, shape: BatchShape): StepP
   for (const [name, term] of Object.entries(terms)) keep(term, metricOf(name).name);
   keep(loss, LOSS.name);
   return {
+    features: teachers.map(({ read }) => read),
     teachers: teachers.map((teacher) => teacher.program()),
     gradient: trace.finish("gradient"),
     terms: Object.keys(terms),

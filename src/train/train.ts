@@ -7,6 +7,7 @@ import { optimizerNamed } from "../optim/index.ts";
 import type { OptimizerOptions } from "../optim/optimizer.ts";
 import { needsTeacher, type Recipe } from "../recipes/recipe.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
+import type { CacheFolder } from "./cacheFolder.ts";
 import { type EncodedSet, encode, measureLatency, predictAll, score, truncationNote } from "./evaluate.ts";
 import { trainingPrograms } from "./largest.ts";
 import { argmax, classes, type Metrics } from "./metrics.ts";
@@ -18,6 +19,7 @@ import { LastingDevice, LastingPredictor, LastingTrainer } from "./recovery.ts";
 import { plannedSteps, type TrainingEvent, trainingLoop, type VaryingHyper } from "./run.ts";
 import { type DataSource, type FolderSource, maxLengthFor, openData, openDevice, openFolder } from "./session.ts";
 import type { RunStage, StageChoice } from "./stages.ts";
+import { openTaught, type TaughtRows } from "./taught.ts";
 import { NonfiniteError } from "./trainer.ts";
 
 /** Options of every training command. */
@@ -109,6 +111,8 @@ export interface Setup {
   readonly hyper: VaryingHyper;
   /** At least one; the last is the task. */
   readonly stages: readonly RunStage[];
+  /** Where what the teachers say is kept. */
+  readonly cache?: CacheFolder;
   /** The file's soft labels take the teachers' place in the stages that read its rows. */
   readonly softLabels?: boolean;
   /** The first teacher's class is taken as every row's label. */
@@ -218,6 +222,13 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
     checkLabels(setup, trainSet, data.train);
     for (const text of device.notes()) yield tell(text);
 
+    const weightsOf = new Map(placesOf(setup));
+    const taughtRows = (run: RunStage, structure: StepStructure): TaughtRows => {
+      const { rows } = rowsOf(run);
+      const { batchSize, gradientAccumulationSteps } = run.options;
+      const reads = plannedSteps(rows.length, run.options) * batchSize * gradientAccumulationSteps;
+      return { device, structure, weights: weightsOf, rows, reads, signal: common.signal };
+    };
     let stopped: string | undefined;
     let failure: NonfiniteError | undefined;
     let weights = student.weights;
@@ -227,9 +238,11 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
     for (const [i, run] of stages.entries()) {
       const last = i === stages.length - 1;
       const optimizer = optimizerOptions(run.options);
-      const trainer = new LastingTrainer(device, structures[i], { optimizer, seed: run.options.seed });
+      const taught = setup.cache && (yield* withTold(openTaught(setup.cache, taughtRows(run, structures[i])), tell));
+      const how = { optimizer, seed: run.options.seed, taught: taught !== undefined };
+      const trainer = new LastingTrainer(device, structures[i], how);
       const loop = trainingLoop({
-        ...{ trainer, hyper: setup.hyper, options: run.options, train: rowsOf(run) },
+        ...{ trainer, hyper: setup.hyper, options: run.options, train: rowsOf(run), taught },
         ...(last ? { eval: evalSet, teacherLogits } : {}),
         ...(stages.length > 1 ? { stage: run.name } : {}),
         parameters: parameterCount(student.config),
@@ -254,6 +267,8 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
       } catch (error) {
         if (!(error instanceof NonfiniteError)) throw error;
         [failure, stopped] = [error, error.message];
+      } finally {
+        await taught?.close();
       }
       weights = await trainer.finish();
       before = steps;
@@ -290,6 +305,15 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
     };
   } finally {
     device.dispose();
+  }
+}
+
+/** A generator's words as events. */
+async function* withTold<T>(of: AsyncGenerator<string, T>, tell: (text: string) => TrainingEvent) {
+  for (;;) {
+    const next = await of.next();
+    if (next.done) return next.value;
+    yield tell(next.value);
   }
 }
 

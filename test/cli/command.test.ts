@@ -149,6 +149,23 @@ describe("finetune, distill, evaluate, predict, plan: each on what the one befor
     expect(planned.stdout).toContain("training time, about");
   });
 
+  test("a teacher cache", async () => {
+    const args = `distill --teacher teacher --student layers:1 --train train.tsv --threads 1 --epochs 1 --out cached --overwrite`;
+    const cache = "--cache kept --cache-size 5 --cache-precision f32 --device wasm";
+    const first = await limbeck(`${args} ${cache}`);
+    expect(first.code, first.stderr).toBe(0);
+    expect(first.stderr).toContain("teacher cache: logits of 64 rows (1 MB) go into kept");
+    const { weights, options } = JSON.parse(await read("cached/limbeck.json"));
+    expect(options.cachePrecision).toBe("f32");
+    const second = await limbeck(`${args} ${cache}`);
+    expect(second.stderr).toContain("teacher cache: logits of 64 rows (1 MB) are in kept");
+    const without = await limbeck(`${args} --device wasm`);
+    expect(without.code, without.stderr).toBe(0);
+    expect(JSON.parse(await read("cached/limbeck.json")).weights).toEqual(weights);
+    const alone = await limbeck(`${args} --cache-size 5`);
+    expect([alone.code, alone.stderr]).toEqual([2, expect.stringContaining("name its folder with --cache")]);
+  });
+
   test("a recipe is printed, changed and followed; numbers may change over the training", async () => {
     const list = await limbeck("recipes");
     expect(list.code, list.stderr).toBe(0);
