@@ -92,27 +92,46 @@ export function oneByEight(to: usize, x: usize, w: usize, v: usize, step: u32, c
   const to1 = min(1, count - 1) * step;
   const to2 = min(2, count - 1) * step;
   const to3 = min(3, count - 1) * step;
+  const w1 = w + to1;
+  const w2 = w + to2;
+  const w3 = w + to3;
+  const v1 = v + to1;
+  const v2 = v + to2;
+  const v3 = v + to3;
   const zero = f32x4.splat(0);
-  let w0 = zero;
-  let w1 = zero;
-  let w2 = zero;
-  let w3 = zero;
-  let v0 = zero;
-  let v1 = zero;
-  let v2 = zero;
-  let v3 = zero;
-  for (let p: u32 = 0; p < n << 2; p += 16) {
-    const left = n - (p >> 2);
-    const a = take(x + p, left);
-    w0 = f32x4.add(w0, f32x4.mul(a, take(w + p, left)));
-    w1 = f32x4.add(w1, f32x4.mul(a, take(w + to1 + p, left)));
-    w2 = f32x4.add(w2, f32x4.mul(a, take(w + to2 + p, left)));
-    w3 = f32x4.add(w3, f32x4.mul(a, take(w + to3 + p, left)));
-    v0 = f32x4.add(v0, f32x4.mul(a, take(v + p, left)));
-    v1 = f32x4.add(v1, f32x4.mul(a, take(v + to1 + p, left)));
-    v2 = f32x4.add(v2, f32x4.mul(a, take(v + to2 + p, left)));
-    v3 = f32x4.add(v3, f32x4.mul(a, take(v + to3 + p, left)));
+  let a0 = zero;
+  let a1 = zero;
+  let a2 = zero;
+  let a3 = zero;
+  let b0 = zero;
+  let b1 = zero;
+  let b2 = zero;
+  let b3 = zero;
+  const whole = (n & ~3) << 2;
+  let p: u32 = 0;
+  for (; p < whole; p += 16) {
+    const h = v128.load(x + p);
+    a0 = f32x4.add(a0, f32x4.mul(h, v128.load(w + p)));
+    a1 = f32x4.add(a1, f32x4.mul(h, v128.load(w1 + p)));
+    a2 = f32x4.add(a2, f32x4.mul(h, v128.load(w2 + p)));
+    a3 = f32x4.add(a3, f32x4.mul(h, v128.load(w3 + p)));
+    b0 = f32x4.add(b0, f32x4.mul(h, v128.load(v + p)));
+    b1 = f32x4.add(b1, f32x4.mul(h, v128.load(v1 + p)));
+    b2 = f32x4.add(b2, f32x4.mul(h, v128.load(v2 + p)));
+    b3 = f32x4.add(b3, f32x4.mul(h, v128.load(v3 + p)));
   }
-  v128.store(to, totals(w0, w1, w2, w3));
-  v128.store(to, totals(v0, v1, v2, v3), 32);
+  const left = n & 3;
+  if (left !== 0) {
+    const h = take(x + p, left);
+    a0 = f32x4.add(a0, f32x4.mul(h, take(w + p, left)));
+    a1 = f32x4.add(a1, f32x4.mul(h, take(w1 + p, left)));
+    a2 = f32x4.add(a2, f32x4.mul(h, take(w2 + p, left)));
+    a3 = f32x4.add(a3, f32x4.mul(h, take(w3 + p, left)));
+    b0 = f32x4.add(b0, f32x4.mul(h, take(v + p, left)));
+    b1 = f32x4.add(b1, f32x4.mul(h, take(v1 + p, left)));
+    b2 = f32x4.add(b2, f32x4.mul(h, take(v2 + p, left)));
+    b3 = f32x4.add(b3, f32x4.mul(h, take(v3 + p, left)));
+  }
+  v128.store(to, totals(a0, a1, a2, a3));
+  v128.store(to, totals(b0, b1, b2, b3), 32);
 }

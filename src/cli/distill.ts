@@ -18,9 +18,9 @@ Examples:
   return addOptions(
     command,
     [OWN.teacher("folder of the teacher; several, with commas, are an ensemble"), OWN.student, OWN.train, OWN.eval],
-    ["distillation", "output", "training", "length", "data", "device"],
+    ["distillation", "augmentation", "cache", "output", "training", "length", "data", "device"],
   ).action(async (_, self: Command) => {
-    const options = await resolveOptions(self, ["teacher", "student", "train", "out"]);
+    const options = await resolveOptions(self, ["student", "train", "out"]);
     const { distill } = await import("../index.ts");
     await follow(options, (signal) => distill({ ...distillOptions(options), signal }));
   });

@@ -44,6 +44,11 @@ const text = kind("a text", isText);
 const number = kind("a number", Number.isFinite, asNumber);
 const yes = kind("true or false", (x) => typeof x === "boolean");
 const column = kind("a column's name, or its number from 0", (x) => isText(x) || isIndex(x));
+const columns = kind(
+  "columns' names, or their numbers from 0",
+  (x) => isList(x, (own) => isText(own) || isIndex(own)),
+  parts,
+);
 const texts = kind("a text, or a list of texts", (x) => isText(x) || isList(x, isText), parts);
 const students = kind(
   "a student such as bert:6x384, or a list of such",
@@ -165,14 +170,56 @@ const GROUPS = {
         "trained on the way and the teacher of what follows: auto (MiniLM's rule), or as --student; may stand several times",
         students,
       ],
-      ["--init-from <folder>", "what layers:… and slice:… are cut out of, instead of the teacher", text],
+      [
+        "--init-from <folder>",
+        "what layers:… and slice:… are cut out of (default: the teacher); without one, where a fresh student has its vocabulary from",
+        text,
+      ],
       ["--temperature <t>", "of the soft labels; 4:1 or 4:1:cosine changes it over the training", varying],
       ["--alpha <a>", "share of the soft term, 0 to 1; may change likewise", varying],
       ["--beta <b>", "weight of the patience term (pkd); may change likewise", varying],
       ["--layer-map <list>", "teacher layers from 1, one per student layer that the recipe matches: 2,4", layers],
       ["--no-normalize", "compare hidden states as they are, not on the unit sphere (pkd)", yes],
       ["--relation-heads <n>", "heads that relations are cut into, on both sides (minilm-v2)", number],
+      [
+        "--soft-label-columns <list>",
+        "columns of --train with soft labels, one a class: there is no teacher then",
+        columns,
+      ],
+      [
+        "--soft-label-form <name>",
+        "what they hold: probabilities or logits (default: probabilities)",
+        oneOf("probabilities", "logits"),
+      ],
       ["--targets <name>", "labels, or argmax: the teacher's class is the label", oneOf("labels", "argmax")],
+    ],
+  },
+  augmentation: {
+    title: "Augmentation (bilstm):",
+    entries: [
+      ["--n-iter <n>", "copies of each text; 0: none (default: 20, of pairs 10)", number],
+      ["--p-mask <p>", "probability that a word becomes [MASK] (default: 0.1)", number],
+      ["--p-pos <p>", "that it becomes another of its part of speech (default: 0.1)", number],
+      ["--p-ng <p>", "that only an n-gram of the copy stays (default: 0.25)", number],
+      [
+        "--tag-column <name>",
+        "of the data: a part of speech for each word (default: by the package compromise)",
+        column,
+      ],
+      ["--pair-tag-column <name>", "of those of the second text", column],
+      ["--no-pos", "replace no words: needs neither that column nor that package", yes],
+    ],
+  },
+  cache: {
+    title: "Teacher cache:",
+    entries: [
+      [
+        "--cache <folder>",
+        "what the teacher says of the rows is computed once and kept there, for later runs too",
+        text,
+      ],
+      ["--cache-size <mb>", "megabytes it may take; what was not used for longest goes first (default: 2000)", number],
+      ["--cache-precision <name>", "f16, or f32 for the very numbers (default: f16)", oneOf("f16", "f32")],
     ],
   },
   device: {
@@ -314,8 +361,12 @@ function distance(a: string, b: string): number {
 
 /** How the data files are read, as the library wants it. */
 export function dataOptions(o: Resolved): Record<string, unknown> {
-  const { skipBad, encoding, format, header, textColumn, pairColumn, labelColumn, task } = o;
+  const { skipBad, encoding, format, header, textColumn, pairColumn, labelColumn, tagColumn, pairTagColumn, task } = o;
+  const { softLabelColumns: columns, softLabelForm: form } = o;
+  if (form !== undefined && columns === undefined)
+    throw new InputError("OPTION_MISSING", "--soft-label-form says what the --soft-label-columns hold; name them.");
   return {
+    ...(columns === undefined ? {} : { softLabels: { columns, form } }),
     skipBad,
     encoding,
     format,
@@ -323,6 +374,8 @@ export function dataOptions(o: Resolved): Record<string, unknown> {
     textColumn,
     pairColumn,
     labelColumn,
+    tagColumn,
+    pairTagColumn,
     task,
   };
 }

@@ -29,16 +29,17 @@ Examples:
       OWN.train,
       OWN.eval,
     ],
-    ["distillation", "output", "training", "length", "data", "device"],
+    ["distillation", "augmentation", "output", "training", "length", "data", "device"],
   ).action(async (_, self: Command) => {
     const options = await resolveOptions(self, ["train"]);
-    if ((options.model === undefined) === (options.teacher === undefined))
+    const teacher = options.teacher ?? options.softLabelColumns;
+    if ((options.model === undefined) === (teacher === undefined))
       throw new InputError(
         "OPTION_MISSING",
         "say --teacher and --student for a distillation, or --model for a fine-tuning.",
       );
-    if (options.teacher !== undefined && options.student === undefined)
-      throw new InputError("OPTION_MISSING", "--student is needed beside --teacher; see limbeck plan --help.");
+    if (teacher !== undefined && options.student === undefined)
+      throw new InputError("OPTION_MISSING", "--student is needed for a distillation; see limbeck plan --help.");
     const output = outputFor(options.json === true);
     const { plan } = await import("../index.ts");
     const given = options.model === undefined ? distillOptions(options) : commonOptions(options);

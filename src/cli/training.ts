@@ -21,6 +21,10 @@ export function commonOptions(o: Resolved): Record<string, unknown> {
     textColumn,
     pairColumn,
     labelColumn,
+    tagColumn,
+    pairTagColumn,
+    softLabelColumns,
+    softLabelForm,
     task,
     stage,
     ...same

@@ -13,6 +13,8 @@ export interface Encoded {
   ids: ArrayLike<number>;
   segments: ArrayLike<number>;
   label?: number;
+  /** Logits of a teacher. [C] */
+  soft?: readonly number[];
 }
 
 export interface BatchOptions {
@@ -58,6 +60,7 @@ export interface Batch {
   labels: Uint32Array; // [B]
   // In f64, which the reference executor keeps; an f32 executor rounds when it is given them.
   scores: Float64Array; // [B]
+  softLabels?: Float64Array; // [B·C], logits of a teacher where rows bring them
   labelWeight: Float64Array; // [B], 1/labelledCount or 0
   rowWeight: Float64Array; // [B], 1/sequenceCount or 0
   tokenWeight: Float64Array; // [N], 1/(sequenceCount·length of its sequence) or 0
@@ -112,7 +115,9 @@ export function makeBatch(encoded: readonly Encoded[], options: BatchOptions): B
   const labelWeight = 1 / (options.labelledCount ?? labelled);
   const rowWeight = 1 / (options.sequenceCount ?? encoded.length);
   let row = 0;
-  encoded.forEach(({ ids, segments, label }, sequence) => {
+  const C = encoded[0].soft?.length;
+  if (C !== undefined) batch.softLabels = new Float64Array(size * C);
+  encoded.forEach(({ ids, segments, label, soft }, sequence) => {
     batch.offsets[sequence] = row;
     batch.first[sequence] = row;
     batch.rowWeight[sequence] = rowWeight;
@@ -121,6 +126,7 @@ export function makeBatch(encoded: readonly Encoded[], options: BatchOptions): B
       else batch.labels[sequence] = label;
       batch.labelWeight[sequence] = labelWeight;
     }
+    if (soft) batch.softLabels?.set(soft, sequence * soft.length);
     placeTexts(batch, sequence, segments);
     for (let position = 0; position < ids.length; position++, row++) {
       batch.ids[row] = ids[position];

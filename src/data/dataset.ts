@@ -3,7 +3,8 @@
 
 import { InputError } from "../errors.ts";
 import { type Tagged, type Tags, wordsOf } from "./augmentation/words.ts";
-import { BadRows, type Row, readTable, type Table, type TableOptions } from "./table.ts";
+import { classesOfColumns, readSoftLabels, type SoftForm, type SoftLabelColumns } from "./softLabels.ts";
+import { BadRows, isInteger, isNumber, type Row, readTable, type Table, type TableOptions } from "./table.ts";
 
 export type Kind = "classification" | "regression";
 
@@ -16,6 +17,8 @@ export interface Example {
   line: number;
   /** The part of speech of each word of text and pair, where a column of the file has them. */
   tags?: Tagged;
+  /** A teacher's logits, where columns of the file have its soft labels. [C] */
+  soft?: readonly number[];
 }
 
 export interface DatasetOptions extends Omit<TableOptions, "isHeader"> {
@@ -26,6 +29,8 @@ export interface DatasetOptions extends Omit<TableOptions, "isHeader"> {
   /** A tag for each word of the text, of the second text: parts of speech for augmentation. */
   tagColumn?: string | number;
   pairTagColumn?: string | number;
+  /** What a teacher said of each row: no other teacher is needed then. */
+  softLabels?: SoftLabelColumns;
   /** How many malformed rows may be left out. */
   skipBad?: number;
   task?: Kind;
@@ -40,6 +45,8 @@ export interface Dataset {
   kind: Kind;
   /** Undefined for regression, and where neither the options nor the file give labels. */
   label2id: Record<string, number> | undefined;
+  /** What the columns with soft labels hold. */
+  softForm?: SoftForm;
   /** How many examples have a label. */
   labelled: number;
   /** For the log: what was decided or looks odd. */
@@ -75,7 +82,8 @@ export async function readDataset(bytes: Uint8Array, file: string, options: Data
   const bad = new BadRows(file, options.skipBad ?? 0);
   // Digits are indices of columns, and could stand in any row of data.
   const { textColumn, pairColumn, labelColumn, tagColumn, pairTagColumn } = options;
-  const told = [textColumn, pairColumn, labelColumn, tagColumn, pairTagColumn].filter(
+  const soft = options.softLabels?.columns ?? [];
+  const told = [textColumn, pairColumn, labelColumn, tagColumn, pairTagColumn, ...soft].filter(
     (column) => typeof column === "string" && !/^\d+$/.test(column),
   );
   const isHeader = (cells: string[]) =>
@@ -89,13 +97,22 @@ export async function readDataset(bytes: Uint8Array, file: string, options: Data
   }
   const notes: string[] = [];
   const columns = pickColumns(table, file, options, notes);
-  const read = table.rows.flatMap((row) => readRow(row, table, columns, bad));
-  const labels = settleLabels(read, file, options, bad, notes);
-  const examples = read.flatMap(({ text, pair, line, tags }, index): Example[] => {
+  const softForm = softFormOf(options, file);
+  const read = table.rows.flatMap((row) => readRow(row, table, columns, softForm, bad));
+  const labels = settleLabels(
+    read,
+    file,
+    softForm ? withClasses(options, read, table, columns, file) : options,
+    bad,
+    notes,
+  );
+  const examples = read.flatMap(({ text, pair, line, tags, soft }, index): Example[] => {
     const label = labels.values[index];
     if (label === "bad") return [];
     const optional = { ...(pair === undefined ? {} : { pair }), ...(label === undefined ? {} : { label }) };
-    return [{ text, ...optional, line, ...(tags === undefined ? {} : { tags }) }];
+    return [
+      { text, ...optional, line, ...(tags === undefined ? {} : { tags }), ...(soft === undefined ? {} : { soft }) },
+    ];
   });
   const labelled = examples.filter(({ label }) => label !== undefined).length;
   if (examples.length === 0) throw onlyBad();
@@ -119,6 +136,7 @@ export async function readDataset(bytes: Uint8Array, file: string, options: Data
     pair: columns.pair !== undefined,
     kind: labels.kind,
     label2id: labels.label2id,
+    ...(softForm === undefined ? {} : { softForm }),
     labelled,
     notes: notes.map((note) => `${file}: ${note}`),
     fingerprint: await sha256(bytes),
@@ -131,6 +149,7 @@ interface Columns {
   label?: number;
   tags?: number;
   pairTags?: number;
+  soft?: number[];
 }
 
 function pickColumns(table: Table, file: string, options: DatasetOptions, notes: string[]): Columns {
@@ -181,13 +200,15 @@ function pickColumns(table: Table, file: string, options: DatasetOptions, notes:
   const [first, second, pair] = [columns.tags, columns.pairTags, columns.pair].map((index) => index !== undefined);
   if (first ? second !== pair : second)
     fail("each text needs its tags: --tag-column for the first, --pair-tag-column for the second.");
-  const used = Object.values(columns).filter((index) => index !== undefined);
-  if (new Set(used).size < used.length) fail("one column cannot be two of text, pair, label and tags.");
+  if (options.softLabels) columns.soft = options.softLabels.columns.map((name) => find(name, "--soft-label-columns"));
+  const used = Object.values(columns).flatMap((index) => index ?? []);
+  if (new Set(used).size < used.length) fail("one column cannot be two of text, pair, label, tags and soft labels.");
 
   const title = (index: number | undefined) =>
     index === undefined ? "none" : table.columns ? `"${table.columns[index]}"` : `column ${index}`;
   const pairTitle = columns.pair === undefined ? "" : `, pair: ${title(columns.pair)}`;
-  notes.push(`text: ${title(columns.text)}${pairTitle}, label: ${title(columns.label)}`);
+  const softTitle = columns.soft === undefined ? "" : `, soft labels: ${columns.soft.map(title).join(", ")}`;
+  notes.push(`text: ${title(columns.text)}${pairTitle}, label: ${title(columns.label)}${softTitle}`);
   if (table.columns === undefined && (table.format === "tsv" || table.format === "csv")) {
     notes.push("no header row was recognised: line 1 is data");
   }
@@ -201,9 +222,10 @@ interface ReadRow {
   label: string | undefined;
   line: number;
   tags: Tagged | undefined;
+  soft: number[] | undefined;
 }
 
-function readRow(row: Row, table: Table, columns: Columns, bad: BadRows): ReadRow[] {
+function readRow(row: Row, table: Table, columns: Columns, softForm: SoftForm | undefined, bad: BadRows): ReadRow[] {
   const title = (index: number) => (table.columns ? `column "${table.columns[index]}"` : `column ${index}`);
   const reject = (reason: string): undefined => {
     bad.report(row.line, reason);
@@ -236,7 +258,20 @@ function readRow(row: Row, table: Table, columns: Columns, bad: BadRows): ReadRo
     }
     label = String(cell ?? "").trim() || undefined;
   }
-  if (columns.tags === undefined) return [{ text, pair, label, line: row.line, tags: undefined }];
+  let soft: number[] | undefined;
+  if (softForm && columns.soft) {
+    const found = readSoftLabels(
+      columns.soft.map((index) => row.cells[index]),
+      columns.soft.map(title),
+      softForm,
+    );
+    if (typeof found === "string") {
+      bad.report(row.line, found, "BAD_SOFT_LABELS");
+      return [];
+    }
+    soft = found;
+  }
+  if (columns.tags === undefined) return [{ text, pair, label, line: row.line, tags: undefined, soft }];
   const tagsOf = (index: number, words: string): Tags | undefined => {
     const tags = wordsOf(textOf(index) ?? "");
     const expected = wordsOf(words).length;
@@ -246,7 +281,37 @@ function readRow(row: Row, table: Table, columns: Columns, bad: BadRows): ReadRo
   };
   const tags = tagsOf(columns.tags, text);
   const pairTags = columns.pairTags === undefined ? [] : tagsOf(columns.pairTags, pair ?? "");
-  return tags && pairTags ? [{ text, pair, label, line: row.line, tags: [tags, pairTags] }] : [];
+  return tags && pairTags ? [{ text, pair, label, line: row.line, tags: [tags, pairTags], soft }] : [];
+}
+
+/** One column is a score of regression, several are classes. */
+function softFormOf({ softLabels, task }: DatasetOptions, where: string): SoftForm | undefined {
+  if (!softLabels) return undefined;
+  const { columns, form = "probabilities" } = softLabels;
+  const regression = task === "regression";
+  if (columns.length !== 0 && (columns.length === 1) === regression) return regression ? "score" : form;
+  const expected = regression
+    ? "regression has one, the teacher's score"
+    : "each class has one, so at least 2 (a score needs --task regression)";
+  throw new InputError("SOFT_LABEL_COUNT", `${columns.length} columns were named for soft labels; ${expected}.`, {
+    where,
+  });
+}
+
+/** The options with the class ids that columns of soft labels mean. */
+function withClasses(
+  options: DatasetOptions,
+  rows: readonly ReadRow[],
+  table: Table,
+  { soft = [] }: Columns,
+  file: string,
+): DatasetOptions {
+  if (options.task === "regression") return options;
+  const labels = [...new Set(rows.flatMap(({ label }) => label ?? []))];
+  if (labels.every(isInteger)) labels.sort((a, b) => Number(a) - Number(b));
+  else labels.sort();
+  const names = soft.map((index, id) => table.columns?.[index] ?? String(id));
+  return { ...options, task: "classification", label2id: classesOfColumns(labels, names, file) };
 }
 
 interface Labels {
@@ -255,10 +320,6 @@ interface Labels {
   /** One per row that was read; "bad" when the label is malformed and the row was skipped. */
   values: (number | undefined | "bad")[];
 }
-
-const INTEGER = /^[+-]?\d+$/;
-const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
-const isNumber = (value: string) => NUMBER.test(value) && Number.isFinite(Number(value));
 
 function settleLabels(rows: ReadRow[], file: string, options: DatasetOptions, bad: BadRows, notes: string[]): Labels {
   const present = rows.filter((row): row is ReadRow & { label: string } => row.label !== undefined);
@@ -271,7 +332,7 @@ function settleLabels(rows: ReadRow[], file: string, options: DatasetOptions, ba
       return "bad";
     });
 
-  const fractional = present.find(({ label }) => isNumber(label) && !INTEGER.test(label));
+  const fractional = present.find(({ label }) => isNumber(label) && !isInteger(label));
   const named = present.find(({ label }) => !isNumber(label));
   let kind = options.task;
   if (kind === undefined && options.label2id === undefined && fractional) {
@@ -293,7 +354,7 @@ function settleLabels(rows: ReadRow[], file: string, options: DatasetOptions, ba
 
   if (options.label2id === undefined) {
     const names = [...new Set(present.map(({ label }) => label))];
-    if (names.every((name) => INTEGER.test(name))) names.sort((a, b) => Number(a) - Number(b));
+    if (names.every((name) => isInteger(name))) names.sort((a, b) => Number(a) - Number(b));
     else names.sort();
     const own = Object.fromEntries(names.map((name, id) => [name, id]));
     const ids = new Map(names.map((name, id) => [name, id]));
@@ -311,7 +372,7 @@ function settleLabels(rows: ReadRow[], file: string, options: DatasetOptions, ba
       values: rows.map(({ label }) => (label ? Number(label) : undefined)),
     };
   }
-  if (noneNamed && present.length > 0 && present.every(({ label }) => INTEGER.test(label))) {
+  if (noneNamed && present.length > 0 && present.every(({ label }) => isInteger(label))) {
     // Not a matter for --skip-bad: the rows that would be left, taken as ids, could all mean another class.
     const { label, line } = present.find((row) => !isId(row.label))!;
     const oneBased = present.every((row) => Number(row.label) >= 1 && Number(row.label) <= ids.size);

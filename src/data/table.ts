@@ -34,6 +34,11 @@ export interface TableOptions {
 }
 
 /** Counts malformed rows of one file; the one past the allowance stops the reading. */
+const INTEGER = /^[+-]?\d+$/;
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+export const isInteger = (cell: string) => INTEGER.test(cell);
+export const isNumber = (cell: string) => NUMBER.test(cell) && Number.isFinite(Number(cell));
+
 export class BadRows {
   readonly found: { line: number; reason: string }[] = [];
   readonly #file: string;

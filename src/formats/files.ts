@@ -4,6 +4,14 @@ import { InputError } from "../errors.ts";
 
 export type Content = Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
+/** A file that stays open, to be read in parts. */
+export interface OpenFile {
+  readonly size: number;
+  /** So many bytes from there on. */
+  read(at: number, length: number): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
 export interface Files {
   /** What messages call the folder. */
   readonly folder: string;
@@ -13,6 +21,8 @@ export interface Files {
   /** Bytes, or undefined when there is no such file. */
   size(name: string): Promise<number | undefined>;
   read(name: string): Promise<Uint8Array>;
+  open(name: string): Promise<OpenFile>;
+  remove(name: string): Promise<void>;
   /** Replaces the file as a whole: a reader sees the old bytes or the new ones. */
   write(name: string, content: Content): Promise<void>;
   /** Makes the folder: `fill` writes to a temporary one, which takes the name when `fill` has succeeded. */
@@ -35,6 +45,12 @@ export function outputExists(where: string): InputError {
   });
 }
 
+export function fileEnds(at: number, where: string): InputError {
+  return new InputError("FILE_CHANGED", `the file ends at byte ${at}, where more was expected; did it change?`, {
+    where,
+  });
+}
+
 /** A folder that lives in memory. Without contents it does not exist yet. */
 export function memoryFiles(contents?: Record<string, string | Uint8Array>, folder = "memory"): Files {
   let entries: Map<string, Uint8Array> | undefined;
@@ -45,6 +61,12 @@ export function memoryFiles(contents?: Record<string, string | Uint8Array>, fold
     if (entries) return entries;
     throw new InputError("FOLDER_NOT_FOUND", "there is no such folder.", { where: folder });
   };
+  const found = (name: string) => {
+    const where = at(name);
+    const bytes = opened().get(name);
+    if (!bytes) throw new InputError("FILE_NOT_FOUND", "there is no such file.", { where });
+    return bytes;
+  };
   return {
     folder,
     exists: async () => entries !== undefined,
@@ -54,10 +76,19 @@ export function memoryFiles(contents?: Record<string, string | Uint8Array>, fold
       return opened().get(name)?.length;
     },
     async read(name) {
-      const where = at(name);
-      const bytes = opened().get(name);
-      if (!bytes) throw new InputError("FILE_NOT_FOUND", "there is no such file.", { where });
-      return bytes.slice();
+      return found(name).slice();
+    },
+    async open(name) {
+      const bytes = found(name);
+      const read = async (from: number, length: number) => {
+        if (from + length > bytes.length) throw fileEnds(bytes.length, at(name));
+        return bytes.slice(from, from + length);
+      };
+      return { size: bytes.length, read, close: async () => {} };
+    },
+    async remove(name) {
+      found(name);
+      opened().delete(name);
     },
     async write(name, content) {
       at(name);

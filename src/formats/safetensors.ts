@@ -224,6 +224,28 @@ function widenF16(half: number): number {
   return sign | ((exponent + 112) << 23) | (fraction << 13);
 }
 
+/** To the nearest binary16, ties to even; what is too large for it becomes infinite. */
+export function toFloat16(data: Float32Array): Uint16Array {
+  const words = new Uint32Array(data.buffer, data.byteOffset, data.length);
+  const halves = new Uint16Array(data.length);
+  for (let i = 0; i < halves.length; i++) halves[i] = narrowF16(words[i]);
+  return halves;
+}
+
+/** A binary16 of f32 bits. */
+function narrowF16(word: number): number {
+  const sign = (word >>> 16) & 0x8000;
+  const magnitude = word & 0x7fffffff;
+  if (magnitude > 0x7f800000) return sign | 0x7e00;
+  if (magnitude >= 0x47800000) return sign | 0x7c00;
+  // A carry of the rounding runs into the exponent, as it should: up to infinity, or from subnormal to normal.
+  if (magnitude >= 0x38800000) return sign | shiftRounded(magnitude - 0x38000000, 13);
+  if (magnitude < 0x33000000) return sign;
+  return sign | shiftRounded((magnitude & 0x7fffff) | 0x800000, 126 - (magnitude >>> 23));
+}
+
+const shiftRounded = (x: number, by: number) => (x + ((1 << (by - 1)) - 1) + ((x >>> by) & 1)) >>> by;
+
 /** The whole file at once; equal tensors and metadata give equal bytes, in whatever order they come. */
 export function serializeSafetensors(
   tensors: ReadonlyMap<string, Tensor>,
@@ -241,14 +263,36 @@ export function serializeSafetensors(
 
 /** The same file piece by piece: the header, then a view of each tensor's data, never copied. */
 export function* safetensorsChunks(
-  tensors: ReadonlyMap<string, Tensor>,
+  tensors: ReadonlyMap<string, Tensor | RawTensor>,
   metadata: Record<string, string> = { format: "pt" },
 ): Generator<Uint8Array> {
-  // The reference sorts by dtype, largest alignment first, then by name in UTF-8; here all are F32.
+  // The reference sorts by dtype, largest alignment first, then by name in UTF-8.
   const encoder = new TextEncoder();
   const sorted = [...tensors]
-    .map(([name, tensor]) => ({ name, tensor, key: encoder.encode(name) }))
-    .sort((a, b) => compareBytes(a.key, b.key));
+    .map(([name, tensor]) => ({ name, tensor: rawTensor(tensor), key: encoder.encode(name) }))
+    .sort((a, b) => DTYPE_BITS[b.tensor.dtype] - DTYPE_BITS[a.tensor.dtype] || compareBytes(a.key, b.key));
+  for (const { name, tensor } of sorted) {
+    const count = tensor.shape.reduce((product, extent) => product * extent, 1);
+    if (name === "__metadata__" || (count * DTYPE_BITS[tensor.dtype]) / 8 !== tensor.bytes.length) {
+      throw new LimbeckError(
+        "UNWRITABLE_TENSOR",
+        `a tensor of shape [${tensor.shape}] with ${(8 * tensor.bytes.length) / DTYPE_BITS[tensor.dtype]} values cannot be written under this name.`,
+        { where: name },
+      );
+    }
+  }
+  yield safetensorsHeader(
+    sorted.map(({ name, tensor }) => ({ name, ...tensor })),
+    metadata,
+  );
+  for (const { tensor } of sorted) yield tensor.bytes;
+}
+
+/** What stands in front of the data of these tensors, which follow in this order. */
+export function safetensorsHeader(
+  tensors: readonly (Pick<RawTensor, "dtype" | "shape"> & { name: string })[],
+  metadata: Readonly<Record<string, string>>,
+): Uint8Array {
   const entries: string[] = [];
   const keys = Object.keys(metadata).sort();
   if (keys.length > 0) {
@@ -256,29 +300,25 @@ export function* safetensorsChunks(
     entries.push(`"__metadata__":{${pairs.join()}}`);
   }
   let offset = 0;
-  for (const { name, tensor } of sorted) {
-    const count = tensor.shape.reduce((product, extent) => product * extent, 1);
-    if (name === "__metadata__" || count !== tensor.data.length) {
-      throw new LimbeckError(
-        "UNWRITABLE_TENSOR",
-        `a tensor of shape [${tensor.shape}] with ${tensor.data.length} values cannot be written under this name.`,
-        { where: name },
-      );
-    }
-    const end = offset + tensor.data.byteLength;
-    const shape = tensor.shape.join();
-    entries.push(`${JSON.stringify(name)}:{"dtype":"F32","shape":[${shape}],"data_offsets":[${offset},${end}]}`);
+  for (const { name, dtype, shape } of tensors) {
+    const end = offset + (shape.reduce((product, extent) => product * extent, 1) * DTYPE_BITS[dtype]) / 8;
+    entries.push(
+      `${JSON.stringify(name)}:{"dtype":"${dtype}","shape":[${shape.join()}],"data_offsets":[${offset},${end}]}`,
+    );
     offset = end;
   }
-  const json = encoder.encode(`{${entries.join()}}`);
+  const json = new TextEncoder().encode(`{${entries.join()}}`);
   const padded = Math.ceil(json.length / 8) * 8;
   const header = new Uint8Array(8 + padded).fill(0x20);
   new DataView(header.buffer).setBigUint64(0, BigInt(padded), true);
   header.set(json, 8);
-  yield header;
-  for (const { tensor } of sorted) {
-    yield new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength);
-  }
+  return header;
+}
+
+function rawTensor(tensor: Tensor | RawTensor): RawTensor {
+  if ("bytes" in tensor) return tensor;
+  const { buffer, byteOffset, byteLength } = tensor.data;
+  return { dtype: "F32", shape: tensor.shape, bytes: new Uint8Array(buffer, byteOffset, byteLength) };
 }
 
 function compareBytes(a: Uint8Array, b: Uint8Array): number {

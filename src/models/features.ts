@@ -32,6 +32,12 @@ export const FEATURES = [
   ...(["embedding", "hidden", "cls", "scores", "queries", "keys", "values", "pooled", "logits"] as const),
 ] satisfies readonly FeatureName[];
 
+/** Whose numbers a row of a feature are: a sequence's, a token's, or those of a token and each of its sequence's. */
+export const ROWS: Readonly<Record<FeatureName, "sequence" | "token" | "pairs">> = {
+  ...{ embedding: "token", hidden: "token", cls: "sequence", scores: "pairs", pooled: "sequence", logits: "sequence" },
+  ...{ queries: "token", keys: "token", values: "token" },
+};
+
 /** What a model has of the features; reading another one is an error that names the model. */
 export function shown(has: Partial<Features>, model: string): Features {
   const features = Object.defineProperties({}, Object.getOwnPropertyDescriptors(has));

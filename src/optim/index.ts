@@ -1,12 +1,13 @@
 // Optimisers by name.
 
 import { InputError } from "../errors.ts";
+import { adadelta } from "./adadelta.ts";
 import { adamw } from "./adamw.ts";
 import { bertAdam } from "./bertAdam.ts";
 import type { Optimizer } from "./optimizer.ts";
 
 export const optimizers: Readonly<Record<string, Optimizer>> = Object.fromEntries(
-  [adamw, bertAdam].map((optimizer) => [optimizer.name, optimizer]),
+  [adamw, bertAdam, adadelta].map((optimizer) => [optimizer.name, optimizer]),
 );
 
 export function optimizerNamed(name: string): Optimizer {

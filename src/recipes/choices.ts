@@ -11,6 +11,13 @@ export interface RecipeChoices extends Partial<{ readonly [K in keyof Hyper]: Va
   readonly normalizePatience?: boolean;
   /** Heads that relations are cut into, on both sides. */
   readonly relationHeads?: number;
+  /** Of the augmentation: probabilities, and copies of each text. */
+  readonly pMask?: number;
+  readonly pPos?: number;
+  readonly pNg?: number;
+  readonly nIter?: number;
+  /** False: no word is replaced by one of its part of speech, as p_pos = 0. */
+  readonly pos?: boolean;
 }
 
 export function withChoices(recipe: Recipe, choices: RecipeChoices): Recipe {
@@ -20,7 +27,7 @@ export function withChoices(recipe: Recipe, choices: RecipeChoices): Recipe {
   const given = (["temperature", "alpha", "beta"] as const).filter((name) => choices[name] !== undefined);
   for (const name of given) if (recipe.hyper?.[name] === undefined) refuse(name, `--${name}`);
 
-  let chosen = recipe;
+  let chosen = augmentationOf(recipe, choices, refuse);
   const change = (what: string, where: string, change: (term: Term) => Term | undefined) => {
     let changed = false;
     const terms = (all: Readonly<Record<string, Term>>) =>
@@ -47,6 +54,22 @@ export function withChoices(recipe: Recipe, choices: RecipeChoices): Recipe {
     change("relations", "--relation-heads", (term) => (isRelation(term) ? { ...term, heads } : undefined));
   if (given.length === 0) return chosen;
   return { ...chosen, hyper: { ...chosen.hyper, ...Object.fromEntries(given.map((name) => [name, choices[name]])) } };
+}
+
+type Refuse = (what: string, where: string) => never;
+
+function augmentationOf(recipe: Recipe, choices: RecipeChoices, refuse: Refuse): Recipe {
+  const { pMask, pPos, pNg, nIter, pos } = choices;
+  const numbers = { pMask, pPos: pos === false ? 0 : pPos, pNg, nIter, pairNIter: nIter };
+  const given = Object.entries(numbers).filter(([, value]) => value !== undefined);
+  if (given.length === 0) return recipe;
+  if (!recipe.augmentation) return refuse("augmentation", "--n-iter, --p-mask, --p-pos, --p-ng, --no-pos");
+  const augmentation = { ...recipe.augmentation, ...Object.fromEntries(given) };
+  if (augmentation.pMask + augmentation.pPos > 1)
+    throw new InputError("OPTION_RANGE", "a word is masked or replaced: both probabilities are at most 1 together.", {
+      where: "--p-mask, --p-pos",
+    });
+  return { ...recipe, augmentation };
 }
 
 /** Queries, keys or values that are compared by their products with themselves. */

@@ -116,6 +116,12 @@ const RECIPE = object("a recipe", {
       (x) => Array.isArray(x) && x.every((spec) => typeof spec === "string" && spec !== ""),
     ),
   ),
+  augmentation: v.optional(
+    object("augmentation", {
+      ...{ pMask: number(0, 1), pPos: number(0, 1), pNg: number(0, 1) },
+      ...{ nIter: integer(0), pairNIter: integer(0) },
+    }),
+  ),
   stages: record(
     "stages",
     object("a stage", {
@@ -139,6 +145,8 @@ export function parseRecipe(json: string, where: string): Recipe {
     return refuse(parsed.issues.map((issue) => `${v.getDotPath(issue) ?? "recipe"}: ${issue.message}`));
   // As it was written: valibot would put the keys in its own order.
   const recipe = given as unknown as Recipe;
+  const { pMask = 0, pPos = 0 } = recipe.augmentation ?? {};
+  if (pMask + pPos > 1) refuse(["augmentation: pMask and pPos exclude each other, so they are at most 1 together"]);
   const faults = Object.entries(recipe.stages).flatMap(([stage, { terms, data, optional }]) => [
     ...(optional && data !== "text"
       ? [`stages.${stage}.optional: only a stage with "data": "text" may be left out`]

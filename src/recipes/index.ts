@@ -2,6 +2,7 @@
 
 import { InputError } from "../errors.ts";
 import { assistant } from "./assistant.ts";
+import { bilstm } from "./bilstm.ts";
 import { hard } from "./hard.ts";
 import { kd } from "./kd.ts";
 import { minilm, minilmV2 } from "./minilm.ts";
@@ -10,7 +11,7 @@ import type { Recipe } from "./recipe.ts";
 import { tinybert } from "./tinybert.ts";
 
 export const recipes: Readonly<Record<string, Recipe>> = Object.fromEntries(
-  [hard, kd, pkdSkip, pkdLast, tinybert, minilm, minilmV2, assistant].map((recipe) => [recipe.name, recipe]),
+  [hard, kd, bilstm, pkdSkip, pkdLast, tinybert, minilm, minilmV2, assistant].map((recipe) => [recipe.name, recipe]),
 );
 
 export function recipeNamed(name: string): Recipe {

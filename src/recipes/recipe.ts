@@ -80,6 +80,17 @@ export interface Stage {
   readonly training?: Readonly<Partial<StageOptions>>;
 }
 
+/** Copies of the task's texts with masked words, words replaced by others of their part of speech, or only an n-gram left: words.ts. */
+export interface Augmentation {
+  /** Probabilities: of a mask and of a replacement for each word, of an n-gram for each copy. */
+  readonly pMask: number;
+  readonly pPos: number;
+  readonly pNg: number;
+  /** Copies of each text, and of each pair of texts. */
+  readonly nIter: number;
+  readonly pairNIter: number;
+}
+
 export interface Recipe {
   readonly name: string;
   /** One line for lists and model cards. */
@@ -90,6 +101,8 @@ export interface Recipe {
   readonly hyper?: { readonly [K in keyof Hyper]?: Varying };
   /** Students that are trained on the way, each the teacher of the next (train/chain.ts). */
   readonly assistants?: readonly string[];
+  /** More rows for the stages that read the task's; they have no labels. */
+  readonly augmentation?: Augmentation;
   /** One after the other; the last learns the task. */
   readonly stages: Readonly<Record<string, Stage>>;
 }

@@ -58,7 +58,7 @@ function traceTerm(name: string, term: Term, inputs: TermInputs): Value {
   const { loss, of, map, teacherLayers, reduction } = term;
   const { student, teachers } = inputs;
   if (loss === "labels" || of === undefined) return hardTerm(inputs);
-  if (of === "logits") return softTerm(term, inputs);
+  if (of === "logits") return softTerm(name, term, inputs);
   if (teachers.length !== 1)
     throw new InputError(
       "RECIPE_TEACHERS",
@@ -90,8 +90,10 @@ function mean(teachers: readonly Features[], f: (teacher: Features) => Value): V
   return teachers.length === 1 ? total : mul(total, total.trace.constant([1 / teachers.length]));
 }
 
-function softTerm({ loss, temperature: T }: Term, inputs: TermInputs): Value {
+function softTerm(name: string, { loss, temperature: T }: Term, inputs: TermInputs): Value {
   const { teachers, student, batch, regression } = inputs;
+  if (teachers.length === 0)
+    throw new InputError("RECIPE_TEACHERS", `term "${name}" compares logits with a teacher's, and there is none.`);
   const logits = student.logits;
   const weight = batch.rowWeight;
   if (regression || loss === "mse")

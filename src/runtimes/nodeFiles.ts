@@ -4,7 +4,7 @@ import { randomUUID } from "node:crypto";
 import { lstat, mkdir, open, readdir, readFile, realpath, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { InputError, LimbeckError } from "../errors.ts";
-import { checkBasename, chunksOf, type Files, outputExists } from "../formats/files.ts";
+import { checkBasename, chunksOf, type Files, fileEnds, type OpenFile, outputExists } from "../formats/files.ts";
 
 export function nodeFiles(folder: string): Files {
   return folderAt(resolve(folder), folder);
@@ -54,6 +54,24 @@ function folderAt(root: string, folder: string): Files {
     return { path: target, size: found.size };
   }
 
+  async function openFile(name: string): Promise<OpenFile> {
+    const where = at(name);
+    const found = await locate(name);
+    if (!found) throw new InputError("FILE_NOT_FOUND", "there is no such file.", { where });
+    const handle = await open(found.path, "r");
+    const read = (from: number, length: number) =>
+      attempt(where, async () => {
+        const bytes = new Uint8Array(length);
+        for (let done = 0; done < length; ) {
+          const { bytesRead } = await handle.read(bytes, done, Math.min(length - done, 1 << 30), from + done);
+          if (bytesRead === 0) throw fileEnds(from + done, where);
+          done += bytesRead;
+        }
+        return bytes;
+      });
+    return { size: found.size, read, close: () => handle.close() };
+  }
+
   return {
     folder,
 
@@ -75,25 +93,17 @@ function folderAt(root: string, folder: string): Files {
 
     read: (name) =>
       attempt(at(name), async () => {
-        const found = await locate(name);
-        if (!found) throw new InputError("FILE_NOT_FOUND", "there is no such file.", { where: at(name) });
-        const handle = await open(found.path, "r");
+        const file = await openFile(name);
         try {
-          const bytes = new Uint8Array(found.size);
-          for (let done = 0; done < bytes.length; ) {
-            const { bytesRead } = await handle.read(bytes, done, Math.min(bytes.length - done, 1 << 30), done);
-            if (bytesRead === 0) {
-              throw new InputError("FILE_CHANGED", `the file shrank to ${done} bytes while it was read.`, {
-                where: at(name),
-              });
-            }
-            done += bytesRead;
-          }
-          return bytes;
+          return await file.read(0, file.size);
         } finally {
-          await handle.close();
+          await file.close();
         }
       }),
+
+    open: (name) => attempt(at(name), () => openFile(name)),
+
+    remove: (name) => attempt(at(name), () => rm(join(root, name))),
 
     write: (name, content) =>
       attempt(at(name), async () => {

@@ -22,10 +22,10 @@ export interface EncodedSet {
 
 export function encode(dataset: Dataset, tokenizer: Tokenizer, maxLength: number): EncodedSet {
   let truncated = 0;
-  const rows = dataset.examples.map(({ text, pair, label }) => {
+  const rows = dataset.examples.map(({ text, pair, label, soft }) => {
     const encoding = tokenizer.encode(text, pair, maxLength);
     if (encoding.truncated) truncated++;
-    return { ids: encoding.ids, segments: encoding.segments, label };
+    return { ids: encoding.ids, segments: encoding.segments, label, ...(soft ? { soft } : {}) };
   });
   return { rows, truncated, regression: dataset.kind === "regression" };
 }

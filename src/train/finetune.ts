@@ -8,7 +8,15 @@ import { type Labels, loadModel, type Model, requireLabels } from "./model.ts";
 import { TRAINING } from "./options.ts";
 import { baseName, type FolderSource, openFolder } from "./session.ts";
 import { stagesOf } from "./stages.ts";
-import { type CommonOptions, checkOutput, readData, type Setup, type TrainingRun, train } from "./train.ts";
+import {
+  type CommonOptions,
+  checkOutput,
+  labelsOfData,
+  readData,
+  type Setup,
+  type TrainingRun,
+  train,
+} from "./train.ts";
 
 export interface FinetuneOptions extends CommonOptions {
   /** The base: a folder, or a model in memory. */
@@ -22,6 +30,8 @@ export async function* finetune(runtime: Runtime, options: FinetuneOptions): Tra
 
 /** Everything that the options name, loaded and checked; nothing is trained. */
 export async function finetuneSetup(runtime: Runtime, options: FinetuneOptions): Promise<Setup> {
+  if (options.data?.softLabels)
+    throw new InputError("SOFT_LABELS", "fine-tuning learns from labels alone; soft labels are for distill.");
   const data = await readData(runtime, options);
   const { kind, label2id, file } = data.train;
   if (kind === "classification" && !label2id)
@@ -32,12 +42,7 @@ export async function finetuneSetup(runtime: Runtime, options: FinetuneOptions):
         where: file,
       },
     );
-  const labels =
-    kind === "regression"
-      ? null
-      : Object.entries(label2id ?? {})
-          .sort((a, b) => a[1] - b[1])
-          .map(([label]) => label);
+  const labels = labelsOfData(data.train);
   const model = await loadBase(runtime, options, labels);
   return {
     command: "finetune",

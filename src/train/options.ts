@@ -66,6 +66,11 @@ const BOUNDS: Bounds = {
   temperature: [1e-3, 1e6, false],
   alpha: [0, 1, false],
   beta: [0, 1e9, false],
+  pMask: [0, 1, false],
+  pPos: [0, 1, false],
+  pNg: [0, 1, false],
+  nIter: [0, 1e6, true],
+  cacheSize: [0, 1e9, false],
 };
 
 const flag = (name: string) => `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;

@@ -79,10 +79,7 @@ export type PlanOptions = DistillOptions | FinetuneOptions;
 
 export async function plan(runtime: Runtime, options: PlanOptions): Promise<RunPlan> {
   await checkOutput(runtime, options);
-  const setup =
-    "teacher" in options
-      ? await distillSetup(runtime, options)
-      : await finetuneSetup(runtime, options as FinetuneOptions);
+  const setup = "model" in options ? await finetuneSetup(runtime, options) : await distillSetup(runtime, options);
   const maxLength = maxLengthOf(setup, options);
   const set = encode(setup.data.train, setup.student.tokenizer, maxLength);
   const text = setup.data.text && encode(setup.data.text, setup.student.tokenizer, maxLength);

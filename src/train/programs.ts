@@ -4,7 +4,14 @@
 //   update    gradients → weights; zeroes the gradients
 //   forward   batch → logits, without dropout
 
-import { type BatchShape, type BatchValues, batchValues, type Features, shown } from "../models/features.ts";
+import {
+  type BatchShape,
+  type BatchValues,
+  batchValues,
+  type FeatureName,
+  type Features,
+  shown,
+} from "../models/features.ts";
 import { type ModelConfig, traceModel } from "../models/index.ts";
 import { add, gradient, keep, linear, mul } from "../ops/index.ts";
 import { companions, type Optimizer, traceUpdate } from "../optim/optimizer.ts";
@@ -24,6 +31,8 @@ export interface Placed {
 export interface StepStructure {
   readonly student: Placed;
   readonly teachers: readonly Placed[];
+  /** Logits that come with the batch, so many a row, are a teacher as well. */
+  readonly softLabels?: number;
   readonly stage: Stage;
   readonly regression: boolean;
   readonly optimizer: Optimizer;
@@ -52,6 +61,20 @@ export function forwardProgram({ owner, config }: Placed, shape: BatchShape): Pr
   return trace.finish(`forward ${owner}`);
 }
 
+/** Features by their paths: "logits", "hidden.3". */
+export function featureProgram({ owner, config }: Placed, paths: readonly string[], shape: BatchShape): Program {
+  const trace = new Trace();
+  const features = traceModel(new Scope(trace, owner, false), config, batchValues(trace, shape));
+  for (const path of paths) {
+    const [name, layer] = path.split(".") as [FeatureName, string | undefined];
+    const feature = features[name] as Value | readonly Value[];
+    keep(feature instanceof Value ? feature : feature[Number(layer)], featureOf(owner, path));
+  }
+  return trace.finish(`features of ${owner}`);
+}
+
+export const featureOf = (owner: string, path: string) => `${owner}/out/${path}`;
+
 /**
  * A teacher's features as inputs of another program. Each becomes an input when the recipe first reads it;
  * the teacher's own program then computes and writes exactly those.
@@ -73,9 +96,8 @@ class TeacherFeatures {
       Object.defineProperty(holder, key, {
         enumerable: true,
         get: () => {
-          const name = `${placed.owner}/out/${path}`;
-          this.#read.set(name, value);
-          return into.input(name, value.shape);
+          this.#read.set(path, value);
+          return into.input(featureOf(placed.owner, path), value.shape);
         },
       });
     for (const [name, feature] of Object.entries(own) as [string, Features[keyof Features]][]) {
@@ -90,14 +112,28 @@ class TeacherFeatures {
     this.features = shown(facade, `a teacher of type ${placed.config.model_type}`);
   }
 
+  /** Path → shape of what was read so far. */
+  get read(): ReadonlyMap<string, readonly number[]> {
+    return new Map([...this.#read].map(([path, { shape }]) => [path, shape]));
+  }
+
   program(): Program {
-    for (const [name, value] of this.#read) keep(value, name);
+    for (const [path, value] of this.#read) keep(value, featureOf(this.placed.owner, path));
     return this.#trace.finish(this.placed.owner);
   }
 }
 
+/** Soft labels are features of a teacher that is not here: its logits. */
+function givenFeatures({ softLabels: C }: StepStructure, into: Trace, shape: BatchShape): Features[] {
+  if (C === undefined) return [];
+  const logits = { get: () => into.input("batch/softLabels", [shape.sequences, C]), enumerable: true };
+  return [shown(Object.defineProperty({}, "logits", logits), "a file of soft labels")];
+}
+
 export interface StepPrograms {
   readonly teachers: readonly Program[];
+  /** What each of them writes, path → shape. */
+  readonly features: readonly ReadonlyMap<string, readonly number[]>[];
   readonly gradient: Program;
   readonly terms: readonly string[];
   /** What the loss trains, by name → shape: parameters of the student, and of the recipe (`project/…`). Others are left alone. */
@@ -115,7 +151,7 @@ export function stepPrograms(structure: StepStructure, shape: BatchShape): StepP
   const own = new Scope(trace, PROJECT, true);
   const teachers = structure.teachers.map((teacher) => new TeacherFeatures(teacher, trace, shape));
   const terms = traceTerms(stage, {
-    teachers: teachers.map(({ features }) => features),
+    teachers: [...teachers.map(({ features }) => features), ...givenFeatures(structure, trace, shape)],
     student: shown(traceModel(scope, student.config, batch), `a student of type ${student.config.model_type}`),
     batch,
     regression: structure.regression,
@@ -137,6 +173,7 @@ export function stepPrograms(structure: StepStructure, shape: BatchShape): StepP
   for (const [name, term] of Object.entries(terms)) keep(term, metricOf(name).name);
   keep(loss, LOSS.name);
   return {
+    features: teachers.map(({ read }) => read),
     teachers: teachers.map((teacher) => teacher.program()),
     gradient: trace.finish("gradient"),
     terms: Object.keys(terms),

@@ -11,7 +11,15 @@ import type { Weights } from "./model.ts";
 import type { Placed, StepStructure } from "./programs.ts";
 import type { Device } from "./session.ts";
 import { bytesOfState, type TrainerState } from "./state.ts";
-import { NonfiniteError, Predictor, placeWeights, readWeights, type StepResult, Trainer } from "./trainer.ts";
+import {
+  type Given,
+  NonfiniteError,
+  Predictor,
+  placeWeights,
+  readWeights,
+  type StepResult,
+  Trainer,
+} from "./trainer.ts";
 
 /**
  * Steps from one snapshot to the next. Reading back weights and moments costs about as much as a step or two, so this adds a few percent;
@@ -55,6 +63,11 @@ export class LastingDevice {
 
   get choice(): string {
     return this.#device.choice;
+  }
+
+  /** Where equal programs give equal bits. */
+  get numerics(): string {
+    return [this.executor.name, this.#device.adapter ?? []].flat().join(" ");
   }
 
   get canBeLost(): boolean {
@@ -173,12 +186,17 @@ export class LastingPredictor {
   }
 }
 
+/** What the teachers' programs would write for each micro-batch, where it is known already. */
+export type TaughtBy = () => Promise<readonly (readonly Given[])[]>;
+const untaught: TaughtBy = async () => [];
+
 interface Taken {
   readonly microBatches: readonly Batch[];
   readonly learningRate: number;
   readonly hyper: Hyper;
   /** Somebody waits for its metrics. */
   readonly wanted: boolean;
+  readonly taught: TaughtBy;
   result?: Promise<StepResult>;
 }
 
@@ -219,13 +237,14 @@ export class LastingTrainer {
     learningRate: number,
     hyper: Hyper,
     wanted: boolean,
+    taught: TaughtBy = untaught,
   ): Promise<StepResult | undefined> {
     const { device } = this;
     if (!device.canBeLost) {
       [this.#snapshot, this.#since] = [undefined, []];
-      return this.#on(device.executor).step(microBatches, learningRate, hyper);
+      return this.#on(device.executor).step(microBatches, learningRate, hyper, false, await taught());
     }
-    const taken: Taken = { microBatches, learningRate, hyper, wanted };
+    const taken: Taken = { microBatches, learningRate, hyper, wanted, taught };
     this.#since.push(taken);
     await device.attempt((executor) => this.#advance(executor));
     const result = wanted ? await device.attempt(() => this.#settled().then(() => taken.result)) : undefined;
@@ -279,8 +298,8 @@ export class LastingTrainer {
     for (const taken of this.#since) {
       if (taken.result) continue;
       await trainer.turn();
-      const { microBatches, learningRate, hyper, wanted } = taken;
-      taken.result = trainer.step(microBatches, learningRate, hyper, !wanted);
+      const { microBatches, learningRate, hyper, wanted, taught } = taken;
+      taken.result = trainer.step(microBatches, learningRate, hyper, !wanted, await taught());
       // Should the device be lost, nobody waits for this one.
       taken.result.catch(() => {});
       if (!this.device.canBeLost) await taken.result;

@@ -9,6 +9,7 @@ import { type EncodedSet, predictAll, score } from "./evaluate.ts";
 import type { Metrics } from "./metrics.ts";
 import type { TrainingOptions } from "./options.ts";
 import { LastingPredictor, type LastingTrainer } from "./recovery.ts";
+import type { Taught } from "./taught.ts";
 import { type StepResult, shapeOf } from "./trainer.ts";
 
 export type TrainingEvent =
@@ -54,6 +55,8 @@ export interface LoopInputs {
   readonly hyper: VaryingHyper;
   readonly options: TrainingOptions;
   readonly train: EncodedSet;
+  /** Has what the teachers say of its rows: they do not run. */
+  readonly taught?: Taught;
   readonly eval?: EncodedSet;
   /** Teacher logits on the evaluation set, for the agreement. */
   readonly teacherLogits?: Float32Array;
@@ -137,7 +140,10 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
       const batches = made(indices);
       const learningRate = options.learningRate * learningRateFactor(options.lrSchedulerType, step, planned, warmup);
       const reported = (step + 1) % options.loggingSteps === 0 || step + 1 === planned;
-      const result = await trainer.step(batches, learningRate, hyperAt(inputs.hyper, step, planned), reported);
+      const { taught } = inputs;
+      const taughtBy = taught && (() => Promise.all(batches.map((batch, i) => taught.read(indices[i], batch))));
+      const hyper = hyperAt(inputs.hyper, step, planned);
+      const result = await trainer.step(batches, learningRate, hyper, reported, taughtBy);
       step++;
       yield* notes();
       tokens += batches.reduce((sum, batch) => sum + batch.tokens, 0);

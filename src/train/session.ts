@@ -28,6 +28,8 @@ export interface Device {
   readonly threads: number;
   /** One sentence: what runs, and why. */
   readonly choice: string;
+  /** The GPU's name. */
+  readonly adapter?: string;
   /** After its device was lost: another one of the same GPU, tested as the first. Absent where nothing can be lost. */
   readonly again?: () => Promise<Device>;
 }
@@ -96,7 +98,7 @@ async function openGpu(
     const right = await requireRight(executor, adapter.name);
     const said = [adapter.name, await check?.(adapter, executor), right].filter((phrase) => phrase !== undefined);
     return {
-      ...{ executor, threads: 1, choice: `webgpu: ${said.join(", ")}` },
+      ...{ executor, threads: 1, choice: `webgpu: ${said.join(", ")}`, adapter: adapter.name },
       again: () => openGpu(adapter.borrowed ? gone : find, programs, check),
     };
   } catch (error) {

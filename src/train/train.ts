@@ -7,9 +7,10 @@ import { optimizerNamed } from "../optim/index.ts";
 import type { OptimizerOptions } from "../optim/optimizer.ts";
 import { needsTeacher, type Recipe } from "../recipes/recipe.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
+import type { CacheFolder } from "./cacheFolder.ts";
 import { type EncodedSet, encode, measureLatency, predictAll, score, truncationNote } from "./evaluate.ts";
 import { trainingPrograms } from "./largest.ts";
-import { classes, type Metrics } from "./metrics.ts";
+import { argmax, classes, type Metrics } from "./metrics.ts";
 import { type Labels, labelsOf, type Model, parameterCount, requirePairs, type Weights } from "./model.ts";
 import { type DeviceOptions, TRAINING, type TrainingOptions } from "./options.ts";
 import { type Judged, judge, saveRun } from "./output.ts";
@@ -18,6 +19,7 @@ import { LastingDevice, LastingPredictor, LastingTrainer } from "./recovery.ts";
 import { plannedSteps, type TrainingEvent, trainingLoop, type VaryingHyper } from "./run.ts";
 import { type DataSource, type FolderSource, maxLengthFor, openData, openDevice, openFolder } from "./session.ts";
 import type { RunStage, StageChoice } from "./stages.ts";
+import { openTaught, type TaughtRows } from "./taught.ts";
 import { NonfiniteError } from "./trainer.ts";
 
 /** Options of every training command. */
@@ -78,7 +80,8 @@ export async function readData(runtime: Runtime, options: CommonOptions, labels?
   const text = options.text === undefined ? undefined : await openData(runtime, options.text, {});
   const textNotes = text?.notes ?? [];
   if (options.eval === undefined) return { train, text, notes: [...train.notes, ...textNotes] };
-  const evaluation = await openData(runtime, options.eval, { ...known, task: train.kind, label2id: train.label2id });
+  const { tagColumn, pairTagColumn, softLabels, ...columns } = known;
+  const evaluation = await openData(runtime, options.eval, { ...columns, task: train.kind, label2id: train.label2id });
   if (evaluation.pair !== train.pair)
     throw new InputError(
       "EVAL_COLUMNS",
@@ -88,6 +91,13 @@ export async function readData(runtime: Runtime, options: CommonOptions, labels?
       },
     );
   return { train, eval: evaluation, text, notes: [...train.notes, ...evaluation.notes, ...textNotes] };
+}
+
+/** Labels in the order of their ids; null for regression. */
+export function labelsOfData({ kind, label2id = {} }: Dataset): Labels {
+  if (kind === "regression") return null;
+  const byId = Object.entries(label2id).sort((a, b) => a[1] - b[1]);
+  return byId.map(([label]) => label);
 }
 
 export interface Setup {
@@ -101,6 +111,10 @@ export interface Setup {
   readonly hyper: VaryingHyper;
   /** At least one; the last is the task. */
   readonly stages: readonly RunStage[];
+  /** Where what the teachers say is kept. */
+  readonly cache?: CacheFolder;
+  /** The file's soft labels take the teachers' place in the stages that read its rows. */
+  readonly softLabels?: boolean;
   /** The first teacher's class is taken as every row's label. */
   readonly argmaxTargets: boolean;
   readonly data: Data;
@@ -110,7 +124,7 @@ export interface Setup {
   readonly resolved: Readonly<Record<string, unknown>>;
 }
 
-type Models = Pick<Setup, "student" | "teachers" | "textTeacher">;
+type Models = Pick<Setup, "student" | "teachers" | "textTeacher" | "softLabels">;
 
 /** Weights by their owner in an executor. */
 export function placesOf({ student, teachers, textTeacher }: Models): [owner: string, weights: Weights][] {
@@ -126,8 +140,9 @@ export function placesOf({ student, teachers, textTeacher }: Models): [owner: st
 
 /** What of a stage is structure of its programs. */
 export function structureOf(setup: Models, { stage, options }: RunStage): StepStructure {
-  const { student, teachers, textTeacher } = setup;
+  const { student, teachers, textTeacher, softLabels } = setup;
   return {
+    ...(softLabels && stage.data !== "text" ? { softLabels: student.config.num_labels } : {}),
     student: { owner: "student", config: student.config },
     teachers:
       stage.data === "text" && textTeacher
@@ -202,10 +217,18 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
       const metrics = logits && evalSet && score(logits, evalSet, teacher.config.num_labels);
       judged.push(judge(teachers.length > 1 ? `teacher ${i + 1}` : "teacher", teacher, { metrics }));
     }
-    if (setup.argmaxTargets) trainSet = await withArgmax(predictors[0], trainSet);
+    if (setup.argmaxTargets)
+      trainSet = setup.softLabels ? withSoftArgmax(trainSet) : await withArgmax(predictors[0], trainSet);
     checkLabels(setup, trainSet, data.train);
     for (const text of device.notes()) yield tell(text);
 
+    const weightsOf = new Map(placesOf(setup));
+    const taughtRows = (run: RunStage, structure: StepStructure): TaughtRows => {
+      const { rows } = rowsOf(run);
+      const { batchSize, gradientAccumulationSteps } = run.options;
+      const reads = plannedSteps(rows.length, run.options) * batchSize * gradientAccumulationSteps;
+      return { device, structure, weights: weightsOf, rows, reads, signal: common.signal };
+    };
     let stopped: string | undefined;
     let failure: NonfiniteError | undefined;
     let weights = student.weights;
@@ -215,9 +238,11 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
     for (const [i, run] of stages.entries()) {
       const last = i === stages.length - 1;
       const optimizer = optimizerOptions(run.options);
-      const trainer = new LastingTrainer(device, structures[i], { optimizer, seed: run.options.seed });
+      const taught = setup.cache && (yield* withTold(openTaught(setup.cache, taughtRows(run, structures[i])), tell));
+      const how = { optimizer, seed: run.options.seed, taught: taught !== undefined };
+      const trainer = new LastingTrainer(device, structures[i], how);
       const loop = trainingLoop({
-        ...{ trainer, hyper: setup.hyper, options: run.options, train: rowsOf(run) },
+        ...{ trainer, hyper: setup.hyper, options: run.options, train: rowsOf(run), taught },
         ...(last ? { eval: evalSet, teacherLogits } : {}),
         ...(stages.length > 1 ? { stage: run.name } : {}),
         parameters: parameterCount(student.config),
@@ -242,6 +267,8 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
       } catch (error) {
         if (!(error instanceof NonfiniteError)) throw error;
         [failure, stopped] = [error, error.message];
+      } finally {
+        await taught?.close();
       }
       weights = await trainer.finish();
       before = steps;
@@ -253,7 +280,7 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
     for (const [i, predictor] of predictors.entries())
       if (evalSet) judged[i] = { ...judged[i], millisecondsPerSentence: await measureLatency(predictor, evalSet.rows) };
     judged.push(
-      judge(teachers.length > 0 ? "student" : "model", model, {
+      judge(setup.command === "distill" ? "student" : "model", model, {
         metrics,
         millisecondsPerSentence: latency,
       }),
@@ -281,6 +308,15 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
   }
 }
 
+/** A generator's words as events. */
+async function* withTold<T>(of: AsyncGenerator<string, T>, tell: (text: string) => TrainingEvent) {
+  for (;;) {
+    const next = await of.next();
+    if (next.done) return next.value;
+    yield tell(next.value);
+  }
+}
+
 /** The length that the options name, or the default, or what the models allow if that is less. */
 export function maxLengthOf({ teachers, textTeacher, student }: Models, options: Partial<TrainingOptions>): number {
   const configs = [...teachers, ...(textTeacher ? [textTeacher] : []), student].map(({ config }) => config);
@@ -292,6 +328,11 @@ async function withArgmax(predictor: LastingPredictor, set: EncodedSet): Promise
   const predicted = classes(await predictAll(predictor, set.rows), predictor.placed.config.num_labels);
   return { ...set, rows: set.rows.map((row, i) => ({ ...row, label: predicted[i] })) };
 }
+
+const withSoftArgmax = (set: EncodedSet): EncodedSet => ({
+  ...set,
+  rows: set.rows.map((row) => ({ ...row, label: argmax(Float32Array.from(row.soft ?? []), 0, row.soft?.length ?? 0) })),
+});
 
 const withoutLabels = (set: EncodedSet): EncodedSet => ({
   ...set,

@@ -71,6 +71,8 @@ export function writeBatch(executor: Executor, batch: Batch, programs: readonly 
   }))
     write(name, data);
   write("scores", batch.scores, [batch.sequences, 1]);
+  const { softLabels: soft } = batch;
+  if (soft) write("softLabels", soft, [batch.sequences, soft.length / batch.sequences]);
 }
 
 /** Logits of a model, batch by batch. */
@@ -93,6 +95,9 @@ export class Predictor {
     return Float32Array.from(await this.executor.read(logitsOf(owner, shape.sequences, config.num_labels)));
   }
 }
+
+/** What another program would have written. */
+export type Given = readonly [value: Persistent, data: Float32Array];
 
 interface LoadedStep {
   teachers: Loaded[];
@@ -123,7 +128,8 @@ export class Trainer {
   constructor(
     readonly executor: Executor,
     readonly structure: StepStructure,
-    readonly options: { optimizer?: Partial<OptimizerOptions>; seed: number },
+    /** taught: every step is given what the teachers' programs would write, and these are not loaded. */
+    readonly options: { optimizer?: Partial<OptimizerOptions>; seed: number; taught?: boolean },
   ) {
     this.#clock = new Clock({ ...structure.optimizer.defaults, ...options.optimizer });
     this.#update = executor.load(updateProgram(structure));
@@ -144,7 +150,9 @@ export class Trainer {
     if (known) return known;
     const { teachers, gradient, terms } = stepPrograms(this.structure, shape);
     const load = (program: typeof gradient) => this.executor.load(program);
-    const step = { teachers: teachers.map(load), gradient: load(gradient), terms };
+    // One of whom a stage reads nothing has nothing to do.
+    const needed = this.options.taught ? [] : teachers.filter(({ instructions }) => instructions.length > 0);
+    const step = { teachers: needed.map(load), gradient: load(gradient), terms };
     this.#steps.set(keyOf(shape), step);
     return step;
   }
@@ -163,7 +171,13 @@ export class Trainer {
    * One update from the gradients of all micro-batches; their weights already divide by the counts of the whole. All of it is enqueued when
    * the call returns; the promise is of its metrics, which with `later` come with the next that somebody waits for.
    */
-  async step(microBatches: readonly Batch[], learningRate: number, hyper: Hyper, later = false): Promise<StepResult> {
+  async step(
+    microBatches: readonly Batch[],
+    learningRate: number,
+    hyper: Hyper,
+    later = false,
+    taught: readonly (readonly Given[])[] = [],
+  ): Promise<StepResult> {
     const { executor, structure } = this;
     const weights = termWeights(structure.stage, hyper, structure.regression);
     const scalar = (value: Persistent, x: number) => executor.write(value, Float64Array.of(x));
@@ -176,10 +190,11 @@ export class Trainer {
       read.catch(() => {});
       return read;
     };
-    const parts = microBatches.map((batch) => {
+    const parts = microBatches.map((batch, i) => {
       const step = this.#loadedStep(shapeOf(batch));
       writeBatch(executor, batch, [...step.teachers, step.gradient]);
       executor.write(DROPOUT, Uint32Array.of(this.options.seed, this.#microBatches++));
+      for (const [value, data] of taught[i] ?? []) executor.write(value, data);
       for (const teacher of step.teachers) executor.run(teacher);
       executor.run(step.gradient);
       return { loss: number(LOSS), terms: step.terms.map((term) => [term, number(metricOf(term))] as const) };

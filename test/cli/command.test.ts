@@ -55,6 +55,8 @@ describe("usage", () => {
     ["evaluate --device gpu", `expected one of auto, wasm, webgpu, reference, found "gpu"`],
     ["finetune --train train.tsv", "--model and --out are needed"],
     ["plan --train train.tsv", "say --teacher and --student for a distillation, or --model for a fine-tuning"],
+    [`distill --student base --out x ${SMALL}`, "--teacher is needed"],
+    [`distill --student base --out x ${SMALL} --soft-label-form logits`, "name them"],
     [`finetune --model base --out x ${SMALL} --warmup-ratio 2`, "--warmup-ratio: 2 is not a number from 0 to 1."],
     ["predict --model nowhere text", "nowhere: there is no such folder"],
     ["predict --model base text", "this model has no classifier yet"],
@@ -128,6 +130,40 @@ describe("finetune, distill, evaluate, predict, plan: each on what the one befor
     const ensemble = await limbeck(`distill --teacher teacher,teacher --student layers:1 --out ensemble ${SMALL}`);
     expect(ensemble.code, ensemble.stderr).toBe(0);
     expect(JSON.parse(await read("ensemble/limbeck.json")).options.teacher).toEqual(["teacher", "teacher"]);
+  });
+
+  test("soft labels of the file in place of a teacher", async () => {
+    const rows = lines(await read("train.tsv")).slice(1);
+    const soft = rows.map((row) => `${row}\t${row.endsWith("positive") ? "0.1\t0.9" : "0.8\t0.2"}`);
+    await file("soft.tsv", `sentence\tlabel\tno\tyes\n${soft.join("\n")}\n`);
+    const args =
+      "--student teacher --soft-label-columns no,yes --train soft.tsv --threads 1 --max-steps 3 --batch-size 8";
+    const { code, stderr, stdout } = await limbeck(`distill ${args} --eval dev.tsv --out soft`);
+    expect(code, stderr).toBe(0);
+    expect(stdout).toMatch(/\| student \|/);
+    expect(JSON.parse(await read("soft/limbeck.json")).options).toMatchObject({
+      ...{ teacher: [], softLabels: { columns: ["no", "yes"], form: "probabilities" } },
+    });
+    const planned = await limbeck(`plan ${args}`);
+    expect(planned.code, planned.stderr).toBe(0);
+    expect(planned.stdout).toContain("training time, about");
+  });
+
+  test("a teacher cache", async () => {
+    const args = `distill --teacher teacher --student layers:1 --train train.tsv --threads 1 --epochs 1 --out cached --overwrite`;
+    const cache = "--cache kept --cache-size 5 --cache-precision f32 --device wasm";
+    const first = await limbeck(`${args} ${cache}`);
+    expect(first.code, first.stderr).toBe(0);
+    expect(first.stderr).toContain("teacher cache: logits of 64 rows (1 MB) go into kept");
+    const { weights, options } = JSON.parse(await read("cached/limbeck.json"));
+    expect(options.cachePrecision).toBe("f32");
+    const second = await limbeck(`${args} ${cache}`);
+    expect(second.stderr).toContain("teacher cache: logits of 64 rows (1 MB) are in kept");
+    const without = await limbeck(`${args} --device wasm`);
+    expect(without.code, without.stderr).toBe(0);
+    expect(JSON.parse(await read("cached/limbeck.json")).weights).toEqual(weights);
+    const alone = await limbeck(`${args} --cache-size 5`);
+    expect([alone.code, alone.stderr]).toEqual([2, expect.stringContaining("name its folder with --cache")]);
   });
 
   test("a recipe is printed, changed and followed; numbers may change over the training", async () => {

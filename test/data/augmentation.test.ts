@@ -1,10 +1,11 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { tagExamples, tagWords } from "../../src/data/augmentation/tags.ts";
-import { augmentWords, MASK, type Tagged, WORD_AUGMENTATION, wordsOf } from "../../src/data/augmentation/words.ts";
+import { augmentWords, MASK, type Tagged, wordsOf } from "../../src/data/augmentation/words.ts";
 import { type Example, readDataset } from "../../src/data/dataset.ts";
 import { Random } from "../../src/random.ts";
 
-const options = { ...WORD_AUGMENTATION, seed: 7 };
+/** The paper's numbers. */
+const options = { pMask: 0.1, pPos: 0.1, pNg: 0.25, iterations: 20, seed: 7 };
 const none = { pMask: 0, pPos: 0, pNg: 0, iterations: 5, seed: 7 };
 const example = (text: string, pair?: string): Example => ({ text, line: 2, ...(pair === undefined ? {} : { pair }) });
 
@@ -205,6 +206,16 @@ describe("tags", () => {
       ["", "now", "!", "Adverb"],
     );
     expect(tagWords(nlp, "don't -- run/now!")).toEqual(["Verb", "Punctuation", "Noun"]);
+  });
+
+  test("without compromise and without a column it stops and says what to do", async () => {
+    vi.doMock("compromise/two", () => {
+      throw new Error("not installed");
+    });
+    const refused = tagExamples([example("a film")], "train.tsv");
+    await expect(refused).rejects.toMatchObject({ code: "NO_TAGGER", where: "train.tsv" });
+    await expect(refused).rejects.toThrow("--no-pos");
+    vi.doUnmock("compromise/two");
   });
 
   test("a column gives them, one for each word", async () => {

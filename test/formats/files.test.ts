@@ -43,6 +43,16 @@ describe.each<[string, () => Files]>([
     expect(await files.size("b.txt")).toBe(3);
     expect(await files.size("d.txt")).toBeUndefined();
     await expect(files.read("d.txt")).rejects.toThrow(code("FILE_NOT_FOUND"));
+    const open = await files.open("a.bin");
+    expect(open.size).toBe(3);
+    expect(await open.read(1, 2)).toEqual(Uint8Array.of(2, 3));
+    expect(await open.read(3, 0)).toEqual(new Uint8Array(0));
+    await expect(open.read(2, 2)).rejects.toThrow(code("FILE_CHANGED"));
+    await open.close();
+    await files.remove("b.txt");
+    expect(await files.list()).toEqual(["a.bin", "c.bin"]);
+    await expect(files.remove("b.txt")).rejects.toThrow(code("FILE_NOT_FOUND"));
+    await expect(files.open("b.txt")).rejects.toThrow(code("FILE_NOT_FOUND"));
   });
 
   test("leaves nothing when filling it fails", async () => {
@@ -97,7 +107,13 @@ describe.each<[string, () => Files]>([
     async (name) => {
       const files = make();
       await files.create((draft) => draft.write("config.json", bytes("{}")));
-      const attempts = [() => files.read(name), () => files.write(name, bytes("x")), () => files.size(name)];
+      const attempts = [
+        () => files.read(name),
+        () => files.write(name, bytes("x")),
+        () => files.size(name),
+        () => files.open(name),
+        () => files.remove(name),
+      ];
       for (const attempt of attempts) {
         await expect((async () => attempt())()).rejects.toThrow(code("UNSAFE_FILE_NAME"));
       }

@@ -7,8 +7,11 @@ import { LimbeckError } from "../../src/errors.ts";
 import {
   firstNonfinite,
   parseSafetensors,
+  type RawTensor,
   safetensorsChunks,
   serializeSafetensors,
+  type Tensor,
+  toFloat16,
   toFloat32,
 } from "../../src/formats/safetensors.ts";
 
@@ -238,6 +241,35 @@ describe("toFloat32", () => {
   test("F16 values rise with their bits, over all that are finite", () => {
     const all = raw("F16", words(...Array.from({ length: 0x7c00 }, (_, bits) => bits)));
     expect(all.findIndex((value, i) => i > 0 && !(value > all[i - 1]))).toBe(-1);
+  });
+
+  test("toFloat16: every half comes back; between two halves the nearer, of ties the even; past the last infinity", () => {
+    const bits = Array.from({ length: 0x7c01 }, (_, half) => half);
+    const all = raw("F16", words(...bits));
+    expect([...toFloat16(all)]).toEqual(bits);
+    expect([...toFloat16(all.map((x) => -x))]).toEqual(bits.map((half) => half | 0x8000));
+    const between = (share: number) => all.slice(0, -2).map((x, i) => x + share * (all[i + 1] - x));
+    expect([...toFloat16(between(0.499))]).toEqual(bits.slice(0, -2));
+    expect([...toFloat16(between(0.501))]).toEqual(bits.slice(1, -1));
+    expect([...toFloat16(between(0.5))]).toEqual(bits.slice(0, -2).map((half) => half + (half & 1)));
+    expect([...toFloat16(Float32Array.of(65519, 65520, 1e30, Number.NEGATIVE_INFINITY))]).toEqual([
+      ...[0x7bff, 0x7c00, 0x7c00, 0xfc00],
+    ]);
+    expect(raw("F16", new Uint8Array(toFloat16(Float32Array.of(Number.NaN)).buffer))[0]).toBeNaN();
+  });
+
+  test("tensors of F16 are written as they are, behind wider ones", () => {
+    const bytes = new Uint8Array(toFloat16(Float32Array.of(1, -2)).buffer);
+    const tensors = new Map<string, RawTensor | Tensor>([
+      ["a", { dtype: "F16", shape: [2], bytes }],
+      ["b", { shape: [1], data: Float32Array.of(3) }],
+    ]);
+    const file = new Uint8Array(Buffer.concat([...safetensorsChunks(tensors)]));
+    const read = parseSafetensors(file, FILE).tensors;
+    expect([...read.keys()]).toEqual(["b", "a"]);
+    expect([...toFloat32(read.get("a") as RawTensor, "a")]).toEqual([1, -2]);
+    const wrong = safetensorsChunks(new Map([["a", { dtype: "F16", shape: [3], bytes }]]));
+    expect(() => [...wrong]).toThrow("a tensor of shape [3] with 2 values");
   });
 
   test("F64 is rounded to the nearest f32, and overflow is visible", () => {

@@ -28,12 +28,14 @@ const NODE_ONLY: Readonly<Record<string, string>> = {
   "test/train/economy.test.ts": "needs no host: its device computes nothing",
   "test/ops/tfjs.test.ts": "a library that loads its files by Node's means",
   "test/train/agreement.test.ts": "minutes on a software driver; trajectory.test.ts compares fewer steps everywhere",
+  "test/train/cache.test.ts": "folders on disk, and the library's entry point",
   "test/train/chain.test.ts": "folders on disk",
   "test/train/device.test.ts": "the library's entry point, which is Node's",
   "test/train/families.test.ts": "folders on disk",
   "test/train/memory.test.ts": "the library's entry point, which is Node's",
   "test/train/plan.test.ts": "folders on disk",
   "test/train/sameness.test.ts": "compares numbers of threads",
+  "test/train/softLabels.test.ts": "folders on disk",
   "test/train/stages.test.ts": "folders on disk",
 };
 

@@ -37,7 +37,11 @@ const HIDDEN = "stages.states.terms.hidden";
 describe("refused", () => {
   test.each<[string, unknown, string]>([
     ["name", undefined, "name: missing; a recipe needs it"],
-    ["nmae", "x", "nmae: a recipe has no such key; it has name, summary, source, hyper, assistants, stages"],
+    [
+      "nmae",
+      "x",
+      "nmae: a recipe has no such key; it has name, summary, source, hyper, assistants, augmentation, stages",
+    ],
     ["stages", {}, "stages: at least one of the stages is needed"],
     ["stages.1st", BASE.stages.task, "stages.1st: expected a name of letters"],
     ["stages.task", 3, "stages.task: expected an object: a stage, found 3"],
@@ -61,6 +65,11 @@ describe("refused", () => {
       "hyper.alpha",
       { from: 0, to: 2, curve: "linear" },
       "hyper.alpha: expected a number from 0 to 1, or {from, to, curve}",
+    ],
+    [
+      "augmentation",
+      { pMask: 0.8, pPos: 0.3, pNg: 0, nIter: 1, pairNIter: 1 },
+      "augmentation: pMask and pPos exclude each other",
     ],
     ["hyper.gamma", 1, "hyper.gamma: hyper has no such key"],
     [`${TERM}.loss`, "l2", `${TERM}.loss: expected one of "labels", "kl", "crossEntropy", "mse", "cosine", found "l2"`],

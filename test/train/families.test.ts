@@ -1,5 +1,6 @@
 // A student of another family than its teacher: trained, saved, used, and a teacher itself.
 
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { distill, finetune, loadModel } from "../../src/index.ts";
@@ -48,4 +49,68 @@ test("BERT → BiLSTM: one channel learns, the other stays; the folder is a mode
   const { model: second } = await distill({ ...common, maxSteps: 1, teacher: path("bilstm"), student: "bilstm:4" })
     .result;
   expect(second.config).toMatchObject({ hidden_size: 4 });
+});
+
+test("the preset bilstm: copies of the texts, without labels, teach it; what it reads of them is recorded", async () => {
+  const common = { train: path("train.tsv"), batchSize: 8, maxSteps: 3, threads: 1, loggingSteps: 1, seed: 5 };
+  const given = { ...common, teacher: path("teacher2"), student: "bilstm:8x6", recipe: "bilstm" };
+  const losses = async (more: object) => {
+    const seen: number[] = [];
+    const run = distill({ ...given, ...more });
+    for await (const event of run) if (event.type === "step") seen.push(event.loss);
+    return { seen, ...(await run.result) };
+  };
+  const first = await losses({ pos: false, nIter: 3, out: path("taught") });
+  expect(first.seen).toHaveLength(3);
+  expect(first.notes.join("\n")).toMatch(/train\.tsv: \d+ texts were made of its \d+; they have no labels/);
+  expect((await losses({ pos: false, nIter: 3 })).seen).toEqual(first.seen);
+  expect((await losses({ nIter: 0 })).notes.join("\n")).not.toContain("texts were made");
+  // Words of the same part of speech, as compromise tells them.
+  expect((await losses({ nIter: 2 })).seen).toHaveLength(3);
+  await expect(distill({ ...given, recipe: "kd", nIter: 2 }).result).rejects.toThrow('recipe "kd" has no augmentation');
+  await expect(distill({ ...given, pMask: 0.9, pPos: 0.2 }).result).rejects.toThrow("at most 1 together");
+});
+
+test("the preset bilstm on pairs: siamese, tags from columns, word vectors from a file", async () => {
+  const texts = (await readFile(path("train.tsv"), "utf8")).trim().split("\n").slice(1, 25);
+  const rows = texts.map((line, i) => {
+    const pair = [line.split("\t")[0], texts[(i + 5) % 24].split("\t")[0]];
+    // A part of speech by a word's length: any that the column names will do.
+    const tags = pair.map((text) =>
+      text
+        .split(/\s+/)
+        .map((word) => `t${word.length}`)
+        .join(" "),
+    );
+    return [...pair, i % 2, ...tags].join("\t");
+  });
+  await writeFile(path("pairs.tsv"), `sentence1\tsentence2\tlabel\tpos1\tpos2\n${rows.join("\n")}\n`);
+  await writeFile(path("vectors.txt"), "the 0.5 -1 2\nwas 1 1 -0.25\nzebra 9 9 9\n");
+  const common = { train: path("pairs.tsv"), batchSize: 8, threads: 1, maxSteps: 2, device: "wasm" } as const;
+  await finetune({ ...common, model: path("base"), out: path("pairs") }).result;
+  const given = {
+    ...common,
+    teacher: path("pairs"),
+    student: "bilstm:6x5",
+    recipe: "bilstm",
+    embeddings: path("vectors.txt"),
+  };
+  const data = { tagColumn: "pos1", pairTagColumn: "pos2" };
+  const { model, notes } = await distill({ ...given, data, pPos: 0.5 }).result;
+  expect(model.config).toMatchObject({ siamese: true, embedding_size: 3, classifier_dropout: 0, hidden_size: 6 });
+  // Ten copies of each pair, but for those that came twice.
+  const made = Number(/(\d+) texts were made of its 24/.exec(notes.join("\n"))?.[1]);
+  expect(made).toBeGreaterThan(120);
+  expect(made).toBeLessThanOrEqual(240);
+  const frozen = model.weights.get("embeddings.frozen.weight")?.data;
+  const row = (word: string) => {
+    const id = model.tokenizer.vocabulary.get(word) as number;
+    return [...(frozen?.subarray(3 * id, 3 * id + 3) ?? [])];
+  };
+  expect([row("the"), row("was")]).toEqual([
+    [0.5, -1, 2],
+    [1, 1, -0.25],
+  ]);
+  expect(model.weights.get("fc.weight")?.shape).toEqual([5, 8 * 6]);
+  await expect(distill({ ...given, data: { tagColumn: "pos1" } }).result).rejects.toThrow("--pair-tag-column");
 });

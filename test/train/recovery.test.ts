@@ -4,14 +4,17 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { LimbeckError } from "../../src/errors.ts";
 import type { Executor, Persistent } from "../../src/executors/executor.ts";
 import { WebgpuExecutor } from "../../src/executors/webgpu.ts";
+import { memoryFiles } from "../../src/formats/files.ts";
 import { adamw } from "../../src/optim/adamw.ts";
 import { recipes } from "../../src/recipes/index.ts";
+import { CacheFolder } from "../../src/train/cacheFolder.ts";
 import { predictAll } from "../../src/train/evaluate.ts";
 import { freshWeights } from "../../src/train/model.ts";
 import { TRAINING } from "../../src/train/options.ts";
 import { LastingDevice, LastingPredictor, LastingTrainer } from "../../src/train/recovery.ts";
 import { trainingLoop } from "../../src/train/run.ts";
 import type { Device } from "../../src/train/session.ts";
+import { openTaught, type Taught } from "../../src/train/taught.ts";
 import { NonfiniteError } from "../../src/train/trainer.ts";
 import { openAdapter, wasm, webgpu } from "../executors/each.ts";
 import { hashOf, tinyBatches, tinyConfig } from "./tiny.ts";
@@ -136,7 +139,12 @@ interface Outcome extends Counts {
 }
 
 /** Seven steps, every second one reported, a snapshot every three, an evaluation after the fifth and at the end. */
-async function trained(open: Open, breaks: Breaks = {}, again?: () => Promise<Device>): Promise<Outcome> {
+async function trained(
+  open: Open,
+  breaks: Breaks = {},
+  again?: () => Promise<Device>,
+  cached = false,
+): Promise<Outcome> {
   const counts: Counts = { calls: { load: 0, write: 0, run: 0, read: 0, finished: 0 }, devices: 0 };
   const first = await open(breaks, counts);
   const device = new LastingDevice(again ? { ...first, again } : first, openWasm, 3);
@@ -146,7 +154,8 @@ async function trained(open: Open, breaks: Breaks = {}, again?: () => Promise<De
     const teacher = new LastingPredictor(device, structure.teachers[0]);
     const student = new LastingPredictor(device, structure.student);
     const logits = [await teacher.logits(batch)];
-    const trainer = new LastingTrainer(device, structure, { seed: 7 });
+    const taught = cached ? await filled(device) : undefined;
+    const trainer = new LastingTrainer(device, structure, { seed: 7, taught: cached });
     const options = {
       ...TRAINING,
       learningRate: 1e-2,
@@ -157,7 +166,7 @@ async function trained(open: Open, breaks: Breaks = {}, again?: () => Promise<De
       evalSteps: 5,
     };
     const loop = trainingLoop({
-      ...{ trainer, hyper, options, train: set, eval: set, parameters: 0 },
+      ...{ trainer, hyper, options, train: set, eval: set, parameters: 0, taught },
       teacherLogits: await predictAll(teacher, set.rows),
     });
     const events: object[] = [];
@@ -177,6 +186,17 @@ async function trained(open: Open, breaks: Breaks = {}, again?: () => Promise<De
     return { ...counts, before, weights, events, logits: logits.map((numbers) => numbers.join()), notes };
   } finally {
     device.dispose();
+  }
+}
+
+/** A teacher cache of the rows, in memory. */
+async function filled(device: LastingDevice): Promise<Taught | undefined> {
+  const cache = new CacheFolder(memoryFiles(undefined, "cache"), 1e6, "f32");
+  const weights = new Map([["teacher0", freshWeights(config, 1)]]);
+  const opening = openTaught(cache, { device, structure, weights, rows, reads: 28 });
+  for (;;) {
+    const next = await opening.next();
+    if (next.done) return next.value;
   }
 }
 
@@ -219,6 +239,17 @@ describe("a training whose device can be lost", () => {
     },
     300_000,
   );
+
+  test("lost while the teacher cache is filled, or used", async () => {
+    const cached = await trained(pretended, {}, undefined, true);
+    expect(numbersOf(cached)).toEqual(numbersOf(undisturbed));
+    expect(cached.calls.run).toBeLessThan(undisturbed.calls.run);
+    for (let k = 2; k <= cached.calls.run; k += 3) {
+      const outcome = await trained(pretended, { run: [k] }, undefined, true);
+      expect(numbersOf(outcome), `call ${k}`).toEqual(numbersOf(undisturbed));
+      expect(outcome.devices).toBe(2);
+    }
+  }, 60_000);
 
   test("lost where no other device is to be had goes on under WASM, and says why", async () => {
     const refused = () => Promise.reject(new Error("no adapter"));

@@ -18,9 +18,6 @@ export interface WordAugmentation {
   readonly seed: number;
 }
 
-/** The paper's numbers; n_iter for single texts, and for pairs. */
-export const WORD_AUGMENTATION = { pMask: 0.1, pPos: 0.1, pNg: 0.25, iterations: 20, pairIterations: 10 } as const;
-
 const LONGEST = 5;
 export const MASK = "[MASK]";
 
