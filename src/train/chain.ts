@@ -11,7 +11,7 @@ import type { Runtime } from "../runtimes/runtime.ts";
 import { sha256 } from "../sha256.ts";
 import { VERSION } from "../version.ts";
 import { type DistillOptions, distillSetup } from "./distill.ts";
-import { loadModel, type Model } from "./model.ts";
+import { hashOfWeights, loadModel, type Model } from "./model.ts";
 import type { TrainingEvent } from "./run.ts";
 import { openFolder } from "./session.ts";
 import { freshStudent } from "./student.ts";
@@ -82,7 +82,7 @@ async function linksOf(runtime: Runtime, options: DistillOptions, whole: Setup, 
   for (const [i, student] of [...assistants, whole.student].entries()) {
     const own = i === 0 ? { ...shared, textTeacher } : shared;
     const setup: Setup = await distillSetup(runtime, { ...own, teacher, student });
-    fingerprint = await sha256(`${fingerprint} ${await setupPrint(setup)}`);
+    fingerprint = await sha256(`${fingerprint} ${await setupPrint(setup, options)}`);
     const assistant = i < assistants.length;
     const name = assistant ? `assistant ${i + 1}` : undefined;
     const folder = typeof options.out === "string" ? options.out.replace(/[\\/]+$/, "") : undefined;
@@ -141,19 +141,17 @@ function ofLink(event: TrainingEvent, name: string): TrainingEvent {
 }
 
 /** SHA-256 over everything of a run but its teachers that decides its weights. */
-async function setupPrint({ student, textTeacher, recipe, hyper, stages, data, resolved, argmaxTargets }: Setup) {
+async function setupPrint(setup: Setup, { data: read, numerics }: DistillOptions): Promise<string> {
+  const { student, textTeacher, recipe, hyper, stages, data, resolved, argmaxTargets } = setup;
   const models = await modelsPrint(textTeacher ? [student, textTeacher] : [student]);
   const sets = [data.train, data.eval, data.text].map((set) => set?.fingerprint);
   const { teacher, student: name, ...chosen } = resolved;
-  return sha256(JSON.stringify([models, recipe, hyper, stages, sets, chosen, argmaxTargets]));
+  return sha256(JSON.stringify([models, recipe, hyper, stages, sets, read, chosen, argmaxTargets, numerics]));
 }
 
 async function modelsPrint(models: readonly Model[]): Promise<string> {
-  const prints: string[] = [];
-  for (const { config, weights, tokenizer } of models) {
-    prints.push(JSON.stringify(config), JSON.stringify([...tokenizer.files]));
-    for (const [path, { shape, data }] of weights)
-      prints.push(`${path} ${shape} ${await sha256(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))}`);
-  }
-  return sha256(prints.join("\n"));
+  const prints: unknown[] = [];
+  for (const { config, weights, tokenizer } of models)
+    prints.push([config, [...tokenizer.files], await hashOfWeights(weights)]);
+  return sha256(JSON.stringify(prints));
 }

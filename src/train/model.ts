@@ -7,6 +7,7 @@ import type { Files } from "../formats/files.ts";
 import { matchTensors, readModelFolder } from "../formats/huggingface.ts";
 import { families, familyOf, type ModelConfig } from "../models/index.ts";
 import { Random } from "../random.ts";
+import { sha256 } from "../sha256.ts";
 import { parametersOf } from "./programs.ts";
 
 export interface Tensor {
@@ -91,6 +92,16 @@ export function freshWeights(config: ModelConfig, seed: number, only: (path: str
       .filter(([path]) => only(path))
       .map(([path, shape]) => [path, fresh(path, shape, config, seed)]),
   );
+}
+
+/** SHA-256, tensor by tensor: the whole model may be too large for another copy of it. */
+export async function hashOfWeights(weights: Weights): Promise<string> {
+  const tensors: (string | number[])[][] = [];
+  for (const path of [...weights.keys()].sort()) {
+    const { shape, data } = weights.get(path) as Tensor;
+    tensors.push([path, shape, await sha256(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))]);
+  }
+  return sha256(JSON.stringify(tensors));
 }
 
 export interface LoadOptions {

@@ -16,7 +16,7 @@ import { VERSION } from "../version.ts";
 import { breather } from "./breather.ts";
 import type { CacheFolder, Chunk } from "./cacheFolder.ts";
 import { BATCH } from "./evaluate.ts";
-import type { Tensor, Weights } from "./model.ts";
+import { hashOfWeights, type Weights } from "./model.ts";
 import { featureOf, featureProgram, type Placed, type StepStructure, stepPrograms } from "./programs.ts";
 import type { LastingDevice } from "./recovery.ts";
 import { type Given, shapeOf, writeBatch } from "./trainer.ts";
@@ -99,16 +99,6 @@ export async function* openTaught(cache: CacheFolder, given: TaughtRows): AsyncG
 
 /** Numbers of a sequence of n tokens, in units of the width. */
 const rowsOf = (of: Kept["of"], n: number) => (of === "sequence" ? 1 : of === "token" ? n : n * n);
-
-/** Tensor by tensor: the whole model may be too large for another copy of it. */
-async function hashOfWeights(weights: Weights): Promise<string> {
-  const tensors: (string | number[])[][] = [];
-  for (const path of [...weights.keys()].sort()) {
-    const { shape, data } = weights.get(path) as Tensor;
-    tensors.push([path, shape, await sha256(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))]);
-  }
-  return sha256(JSON.stringify(tensors));
-}
 
 async function hashOfRows(rows: readonly Encoded[]): Promise<string> {
   const words = new Uint32Array(rows.reduce((sum, { ids }) => sum + 1 + 2 * ids.length, 0));
