@@ -44,7 +44,7 @@ function binary(name, command) {
 
 /**
  * The shaders as strings in a module: WGSL has no import, so in front of each file stand the shared sizes and enumerations as `const`
- * lines and the files of lib/, plainly put one after the other.
+ * lines and the files of lib/, plainly put one after the other; then those of lib/plain or, where a device has them, lib/subgroups.
  */
 async function shaders() {
   const output = "src/executors/shaders.generated.ts";
@@ -66,7 +66,8 @@ async function shaders() {
     const names = (await readdir(join(root, folder))).filter((name) => name.endsWith(".wgsl")).sort();
     return Promise.all(names.map(async (name) => [name, await readFile(join(root, folder, name), "utf8")]));
   };
-  const front = [`${head.join("\n")}\n`, ...(await files("shaders/lib")).map(([, text]) => text)].join("\n");
+  const texts = async (folder) => (await files(folder)).map(([, text]) => text).join("\n");
+  const front = `${head.join("\n")}\n\n${await texts("shaders/lib")}`;
   const own = await files("shaders");
   const entries = own.flatMap(([file, text]) =>
     [...text.matchAll(/@compute[^{]*?fn (\w+)/g)].map(([, entry]) => [entry, file]),
@@ -76,6 +77,8 @@ async function shaders() {
   const lines = [
     "// Written by build.mjs from shaders/: do not edit.",
     `export const front: string = ${JSON.stringify(front)};`,
+    `export const plain: string = ${JSON.stringify(await texts("shaders/lib/plain"))};`,
+    `export const subgroups: string = ${JSON.stringify(await texts("shaders/lib/subgroups"))};`,
     `export const shaders: Readonly<Record<string, string>> = ${JSON.stringify(Object.fromEntries(own), null, 2)};`,
     `export const fileOf: Readonly<Record<string, string>> = ${JSON.stringify(Object.fromEntries(entries), null, 2)};`,
   ];

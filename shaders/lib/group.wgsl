@@ -29,35 +29,44 @@ fn has(present: u32, binding: u32) -> bool {
   return (present & (1u << binding)) != 0u;
 }
 
-/** Σ of `value` over the `width` neighbouring threads that thread `at` belongs to, the same in each. The whole workgroup must call it. */
+/**
+ * Σ of `value` over the `width` neighbouring threads that thread `at` belongs to, the same in each. The whole workgroup must call it.
+ * Threads of one subgroup take each other's numbers without shared memory; the tree, and so every bit, is the same with and without.
+ */
 fn sumOf(value: f32, at: u32, width: u32) -> f32 {
   let first = at - at % width;
-  folded[at] = value;
-  for (var reach = width / 2u; reach > 0u; reach = reach >> 1u) {
-    workgroupBarrier();
-    if (at - first < reach) {
-      folded[at] += folded[at + reach];
+  var sum = value;
+  if (width > SUBGROUP) {
+    folded[at] = value;
+    for (var reach = width / 2u; reach >= SUBGROUP; reach = reach >> 1u) {
+      workgroupBarrier();
+      if (at - first < reach) { folded[at] += folded[at + reach]; }
     }
+    workgroupBarrier();
+    sum = folded[first + at % SUBGROUP];
+    workgroupBarrier();
   }
-  workgroupBarrier();
-  let sum = folded[first];
-  workgroupBarrier();
+  for (var reach = min(width, SUBGROUP) / 2u; reach > 0u; reach = reach >> 1u) { sum += neighbour(sum, reach); }
   return sum;
 }
 
 /** The largest `value`, likewise. */
 fn largestOf(value: f32, at: u32, width: u32) -> f32 {
   let first = at - at % width;
-  folded[at] = value;
-  for (var reach = width / 2u; reach > 0u; reach = reach >> 1u) {
-    workgroupBarrier();
-    if (at - first < reach) {
-      folded[at] = max(folded[at], folded[at + reach]);
+  var largest = value;
+  if (width > SUBGROUP) {
+    folded[at] = value;
+    for (var reach = width / 2u; reach >= SUBGROUP; reach = reach >> 1u) {
+      workgroupBarrier();
+      if (at - first < reach) { folded[at] = max(folded[at], folded[at + reach]); }
     }
+    workgroupBarrier();
+    largest = folded[first + at % SUBGROUP];
+    workgroupBarrier();
   }
-  workgroupBarrier();
-  let largest = folded[first];
-  workgroupBarrier();
+  for (var reach = min(width, SUBGROUP) / 2u; reach > 0u; reach = reach >> 1u) {
+    largest = max(largest, neighbour(largest, reach));
+  }
   return largest;
 }
 

@@ -12,7 +12,7 @@ import { isObject, parseJson } from "../formats/json.ts";
 import { optimizers } from "../optim/index.ts";
 import { CURVES, LR_SCHEDULERS } from "../optim/schedule.ts";
 import { recipes } from "../recipes/index.ts";
-import { checkNumbers, TRAINING } from "../train/options.ts";
+import { checkNumbers, GPU_FEATURES, TRAINING } from "../train/options.ts";
 
 /** What a value may be: `schema` for a configuration file, `read` for the text of a flag. */
 interface Kind {
@@ -60,6 +60,11 @@ const layers = kind(
   "layer numbers such as 2,4",
   (x) => isList(x, isIndex),
   (given) => parts(given).map(asNumber),
+);
+const features = kind(
+  `some of ${GPU_FEATURES.join(", ")}, or none`,
+  (x) => Array.isArray(x) && x.every((name) => GPU_FEATURES.includes(name)),
+  (given) => (given === "none" ? [] : parts(given)),
 );
 /** 4, or 4:1 along a line, or 4:1:cosine. */
 const varying = kind("a number, or FROM:TO[:linear|cosine]", isVarying, (given) => {
@@ -232,6 +237,11 @@ const GROUPS = {
       ],
       ["--threads <n>", "default: the cores of this machine, at most 8", number],
       ["--numerics <name>", "strict or fast (default: strict)", oneOf("strict", "fast")],
+      [
+        "--gpu-features <list>",
+        `of a GPU, to be used where it has them, or none (default: ${GPU_FEATURES.join(",")})`,
+        features,
+      ],
       ["--allow-nonfinite", "load weights that hold NaN or infinity", yes],
     ],
   },

@@ -4,8 +4,9 @@
 import { InputError, LimbeckError } from "../errors.ts";
 import { DEFAULT_LIMITS, type Limit, type Limits } from "./needs.ts";
 
-/** What is used where an adapter has it. */
-const FEATURES: readonly GPUFeatureName[] = ["timestamp-query"];
+/** What is used where an adapter has it: sums of rows without shared memory, and measured times. */
+export const FEATURES = ["subgroups", "timestamp-query"] as const;
+export type Feature = (typeof FEATURES)[number];
 
 export interface Adapter {
   /** What messages call it. */
@@ -18,8 +19,8 @@ export interface Adapter {
   readonly borrowed: boolean;
   /** In Node the process crashes when the GPU is collected while its device is in use or owes an answer. */
   readonly keep: readonly unknown[];
-  /** The device, with such limits as far as the adapter goes. Only once: an adapter is used up by its device. */
-  readonly device: (limits?: Limits) => Promise<GPUDevice>;
+  /** The device, with such limits and features as far as the adapter goes. Only once: an adapter is used up by its device. */
+  readonly device: (limits?: Limits, features?: readonly Feature[]) => Promise<GPUDevice>;
 }
 
 /** What to do without a GPU: the end of each message about one that cannot be had. */
@@ -70,7 +71,7 @@ export async function findAdapter(
   const name = nameOf(adapter.info);
   return {
     ...{ name, kind: kindOf(adapter.info), limits, features, borrowed: false, keep: [source, adapter] },
-    async device(wanted = DEFAULT_LIMITS) {
+    async device(wanted = DEFAULT_LIMITS, useful = FEATURES) {
       const raised = (Object.keys(DEFAULT_LIMITS) as Limit[]).filter((limit) => wanted[limit] > DEFAULT_LIMITS[limit]);
       const requiredLimits = Object.fromEntries(
         raised.map((limit) => [limit, Math.min(wanted[limit], limits[limit] as number)]),
@@ -78,7 +79,7 @@ export async function findAdapter(
       try {
         return await adapter.requestDevice({
           requiredLimits,
-          requiredFeatures: FEATURES.filter((name) => features.has(name)),
+          requiredFeatures: useful.filter((name) => features.has(name)),
         });
       } catch (cause) {
         const message = cause instanceof Error ? cause.message : String(cause);

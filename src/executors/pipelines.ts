@@ -2,11 +2,20 @@
 
 import { LimbeckError } from "../errors.ts";
 import type { Dispatch } from "../program/dispatch.ts";
-import { fileOf, front, shaders } from "./shaders.generated.ts";
+import { FEATURES, type Feature } from "./adapter.ts";
+import { fileOf, front, plain, shaders, subgroups } from "./shaders.generated.ts";
 
 export type Access = "storage" | "read-only-storage";
 
 const COMPUTE = 4;
+
+/**
+ * Threads that may take each other's numbers: as many as the smallest subgroup of the device has, 1 where it has none, does not say, or
+ * they are not wanted.
+ */
+export function subgroupOf({ features, adapterInfo }: GPUDevice, wanted: readonly Feature[] = FEATURES): number {
+  return (wanted.includes("subgroups") && features.has("subgroups") && adapterInfo?.subgroupMinSize) || 1;
+}
 
 export class Pipelines {
   readonly #device: GPUDevice;
@@ -15,12 +24,18 @@ export class Pipelines {
   readonly #pipelines = new Map<string, GPUComputePipeline>();
   readonly #layoutOf = new Map<GPUComputePipeline, GPUBindGroupLayout>();
 
+  /** What the front of each shader says of subgroups. */
+  readonly #subgroups: { readonly enable: string; readonly constants: string; readonly library: string };
   /** For each kind of work the number of the variant that it gets. */
   tiling: readonly number[];
 
-  constructor(device: GPUDevice, tiling: readonly number[] = []) {
+  /** `features`: which of the device's may be used. */
+  constructor(device: GPUDevice, tiling: readonly number[] = [], features: readonly Feature[] = FEATURES) {
     this.#device = device;
     this.tiling = tiling;
+    const size = subgroupOf(device, features);
+    const [enable, library] = size > 1 ? ["enable subgroups;", subgroups] : ["", plain];
+    this.#subgroups = { enable, library, constants: `const SUBGROUP = ${size}u;` };
   }
 
   /** A dispatch as this device runs it best. */
@@ -78,8 +93,9 @@ export class Pipelines {
 
   #module(file: string, head: string): GPUShaderModule {
     const key = `${file}\n${head}`;
-    // The head may hold `enable` lines, which must come first.
-    const code = `${head}\n${front}\n${shaders[file]}`;
+    const { enable, constants, library } = this.#subgroups;
+    // Lines that enable something must be the first.
+    const code = [enable, head, constants, front, library, shaders[file]].join("\n");
     const module = this.#modules.get(key) ?? this.#device.createShaderModule({ label: file, code });
     this.#modules.set(key, module);
     return module;

@@ -4,7 +4,7 @@
 import { LimbeckError } from "../errors.ts";
 import type { Program } from "../program/program.ts";
 import { sizeOf, type Value } from "../program/value.ts";
-import type { Adapter } from "./adapter.ts";
+import type { Adapter, Feature } from "./adapter.ts";
 import { Answers } from "./answers.ts";
 import { type Counters, noCounts } from "./counters.ts";
 import type { Executor, Loaded, Numbers, Persistent } from "./executor.ts";
@@ -58,6 +58,8 @@ export interface WebgpuOptions {
   readonly keep?: readonly unknown[];
   /** For each kind of matrix product the number of its tile; absent: the first, or what `create` finds. */
   readonly tiling?: readonly number[];
+  /** Which features are used where the device has them; absent: all that limbeck knows. */
+  readonly features?: readonly Feature[];
 }
 
 export class WebgpuExecutor implements Executor {
@@ -96,17 +98,18 @@ export class WebgpuExecutor implements Executor {
     device.lost.then(({ reason, message }) =>
       this.#fail(new LimbeckError("GPU_LOST", `${this.adapter} was lost (${reason || "unknown"}): ${message}`)),
     );
-    this.#pipelines = new Pipelines(device, options.tiling);
+    this.#pipelines = new Pipelines(device, options.tiling, options.features);
     this.#answers = new Answers(device.queue, (failure) => this.#fail(failure));
     this.#readback = new Readback(device, this.#answers, this.#counters);
     this.#nothing = this.#buffer(0, STORAGE, "nothing");
     this.#scratch = this.#buffer(0, STORAGE, "scratch");
   }
 
-  /** On the device of an adapter, with such limits as far as the adapter goes. */
-  static async create(adapter: Adapter, limits?: Limits): Promise<WebgpuExecutor> {
+  /** On the device of an adapter, with such limits and features as far as the adapter goes. */
+  static async create(adapter: Adapter, limits?: Limits, features?: readonly Feature[]): Promise<WebgpuExecutor> {
     const { name, borrowed, keep } = adapter;
-    const executor = new WebgpuExecutor(await adapter.device(limits), { adapter: name, borrowed, keep });
+    const device = await adapter.device(limits, features);
+    const executor = new WebgpuExecutor(device, { adapter: name, borrowed, keep, features });
     // A renderer on the CPU takes longer to compile the tiles than any of them saves.
     if (adapter.kind !== "software") await executor.tune();
     return executor;

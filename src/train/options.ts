@@ -1,8 +1,11 @@
 // Options of a training run under the names that users of Hugging Face know, with their defaults.
 
 import { InputError } from "../errors.ts";
+import { type Feature, FEATURES as GPU_FEATURES } from "../executors/adapter.ts";
 import { LR_SCHEDULERS } from "../optim/schedule.ts";
 import type { StageOptions } from "../recipes/recipe.ts";
+
+export { GPU_FEATURES };
 
 export interface TrainingOptions extends StageOptions {
   /** Tokens a sequence may have; longer ones are cut. 0: what the model allows. */
@@ -40,9 +43,11 @@ export interface DeviceOptions {
   numerics: "strict" | "fast";
   /** 0: as many as the host has cores, at most 8. */
   threads: number;
+  /** Features of a GPU that may be used where it has them. They change no bit. */
+  gpuFeatures: readonly Feature[];
 }
 
-export const DEVICE: DeviceOptions = { device: "auto", numerics: "strict", threads: 0 };
+export const DEVICE: DeviceOptions = { device: "auto", numerics: "strict", threads: 0, gpuFeatures: GPU_FEATURES };
 
 type Bounds = Readonly<Record<string, readonly [least: number, most: number, integer: boolean]>>;
 

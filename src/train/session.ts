@@ -2,7 +2,7 @@
 
 import { type Dataset, type DatasetOptions, readDataset } from "../data/dataset.ts";
 import { InputError, LimbeckError } from "../errors.ts";
-import { type Adapter, findAdapter, USE_WASM } from "../executors/adapter.ts";
+import { type Adapter, type Feature, findAdapter, USE_WASM } from "../executors/adapter.ts";
 import type { Executor } from "../executors/executor.ts";
 import { limitsFor } from "../executors/needs.ts";
 import { ReferenceExecutor } from "../executors/reference.ts";
@@ -37,11 +37,18 @@ export interface Device {
 /** What will run, as far as that is known: a GPU is asked for larger limits than WebGPU's own only if these programs need them. */
 type Programs = () => Iterable<Program>;
 
+/** What a GPU is asked for. */
+interface Wishes {
+  readonly programs: Programs;
+  readonly features: readonly Feature[];
+}
+
 export async function openDevice(
   runtime: Runtime,
   options: Partial<DeviceOptions>,
   programs: Programs = () => [],
 ): Promise<Device> {
+  const gpu: Wishes = { programs, features: options.gpuFeatures ?? DEVICE.gpuFeatures };
   const device = options.device ?? DEVICE.device;
   const numerics = options.numerics ?? DEVICE.numerics;
   if (numerics !== "strict")
@@ -52,7 +59,7 @@ export async function openDevice(
         where: "--numerics",
       },
     );
-  if (typeof device === "object") return openGpu(() => findAdapter(device), programs);
+  if (typeof device === "object") return openGpu(() => findAdapter(device), gpu);
   switch (device) {
     case "reference":
       return {
@@ -62,9 +69,9 @@ export async function openDevice(
     case "wasm":
       return openWasm(runtime, options);
     case "webgpu":
-      return openGpu(async () => findAdapter(await hostGpu(runtime)), programs);
+      return openGpu(async () => findAdapter(await hostGpu(runtime)), gpu);
     case "auto":
-      return openBest(runtime, options, programs);
+      return openBest(runtime, options, gpu);
     default:
       throw new InputError("DEVICE", `there is no device "${device}"; known: auto, wasm, webgpu, reference.`, {
         where: "--device",
@@ -89,17 +96,17 @@ export async function hostGpu(runtime: Runtime): Promise<GPU> {
 /** A GPU that computes rightly. `check` may refuse it for more, or return what speaks for it. */
 async function openGpu(
   find: () => Promise<Adapter>,
-  programs: Programs,
+  wishes: Wishes,
   check?: (adapter: Adapter, executor: Executor) => Promise<string | undefined>,
 ): Promise<Device> {
   const adapter = await find();
-  const executor = await WebgpuExecutor.create(adapter, limitsFor(programs()));
+  const executor = await WebgpuExecutor.create(adapter, limitsFor(wishes.programs()), wishes.features);
   try {
     const right = await requireRight(executor, adapter.name);
     const said = [adapter.name, await check?.(adapter, executor), right].filter((phrase) => phrase !== undefined);
     return {
       ...{ executor, threads: 1, choice: `webgpu: ${said.join(", ")}`, adapter: adapter.name },
-      again: () => openGpu(adapter.borrowed ? gone : find, programs, check),
+      again: () => openGpu(adapter.borrowed ? gone : find, wishes, check),
     };
   } catch (error) {
     executor.dispose();
@@ -112,7 +119,7 @@ async function gone(): Promise<never> {
 }
 
 /** The host's GPU if it is one and computes rightly; otherwise WASM, and why. */
-async function openBest(runtime: Runtime, options: Partial<DeviceOptions>, programs: Programs): Promise<Device> {
+async function openBest(runtime: Runtime, options: Partial<DeviceOptions>, wishes: Wishes): Promise<Device> {
   const find = async () => {
     const adapter = await findAdapter(await hostGpu(runtime));
     if (adapter.kind !== "software") return adapter;
@@ -129,7 +136,7 @@ async function openBest(runtime: Runtime, options: Partial<DeviceOptions>, progr
     }
   };
   try {
-    return await openGpu(find, programs, check);
+    return await openGpu(find, wishes, check);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     const wasm = await openWasm(runtime, options);

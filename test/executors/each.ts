@@ -1,6 +1,7 @@
 // The executors that a test body runs on, on any host.
 
 import { vi } from "vitest";
+import { FEATURES } from "../../src/executors/adapter.ts";
 import type { Executor } from "../../src/executors/executor.ts";
 import { ReferenceExecutor } from "../../src/executors/reference.ts";
 import { WasmExecutor } from "../../src/executors/wasm.ts";
@@ -34,7 +35,9 @@ export async function openAdapter(): Promise<{ adapter: GPUAdapter; keep: unknow
 /** One device serves all tests of a file. */
 async function openDevice(): Promise<{ device: GPUDevice; adapter: string; keep: unknown[] }> {
   const { adapter, keep } = await openAdapter();
-  return { device: await adapter.requestDevice(), adapter: adapter.info.description, keep };
+  // As a run opens it: with every feature that limbeck uses and the adapter has.
+  const requiredFeatures = FEATURES.filter((name) => adapter.features.has(name));
+  return { device: await adapter.requestDevice({ requiredFeatures }), adapter: adapter.info.description, keep };
 }
 
 async function findWebgpu(): Promise<Device> {
