@@ -32,6 +32,8 @@ import { unary, unaryGrad } from "./kernels/unary";
 import { Opcode } from "./opcodes";
 import { barrier } from "./thread";
 
+export { limit } from "./limit";
+
 /** Runs every command of `list` as thread `ith` of `nth`; all threads call it with the same list and meet after each command. */
 export function run(list: usize, ith: u32, nth: u32, sync: usize): void {
   let count = load<u32>(list);

@@ -29,3 +29,6 @@ export const MATMUL_SCRATCH =
 
 /** Floats of scratch for one thread of an lstm: the products of two rows with four units of each gate. */
 export const LSTM_ROOM = 32;
+
+/** Multiplications and additions in a turn of limit.ts: twelve vectors of four. */
+export const LIMIT_FLOPS = 12 * 4 * 2;

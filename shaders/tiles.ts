@@ -60,7 +60,7 @@ function head(product: Product, tile: Tile): string {
 /** The variants of a product, into how many parts it is cut, and what the shader must know of it. */
 export function cut(
   product: Product,
-): Pick<Dispatch, "head" | "grid" | "variants" | "kind" | "parameters"> & { parts: number } {
+): Pick<Dispatch, "head" | "grid" | "variants" | "kind" | "parameters" | "flops"> & { parts: number } {
   const { M, N, K } = product;
   const chunk = chunkOf(product);
   const parts = Math.ceil(K / chunk);
@@ -70,5 +70,6 @@ export function cut(
       grid: [Math.ceil(N / tile.columns), Math.ceil(M / tile.rows), parts],
     }),
   );
-  return { ...variants[0], variants, kind: kindOf(product), parameters: [M, N, K, chunk], parts };
+  const parameters = [M, N, K, chunk];
+  return { ...variants[0], variants, kind: kindOf(product), parameters, parts, flops: 2 * M * N * K };
 }

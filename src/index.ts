@@ -14,6 +14,7 @@ import type { DataSource, FolderSource } from "./train/session.ts";
 
 export type { DatasetOptions } from "./data/dataset.ts";
 export { InputError, LimbeckError } from "./errors.ts";
+export type { Profile, ProfileRow } from "./executors/profile.ts";
 export { recipes } from "./recipes/index.ts";
 export type { Recipe, Stage, StageOptions, Term } from "./recipes/recipe.ts";
 export type { ClassifierOptions, Prediction, TextOrPair } from "./train/classifier.ts";

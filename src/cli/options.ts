@@ -121,6 +121,7 @@ const GROUPS = {
     entries: [
       ["--out <folder>", "where the model goes", text],
       ["--overwrite", "replace the model in that folder", yes],
+      ["--profile", "time every kernel, and show where the time went", yes],
     ],
   },
   training: {

@@ -2,6 +2,7 @@
 
 import type { Run, TrainingResult } from "../index.ts";
 import { judgedTable } from "../train/output.ts";
+import { profileTable } from "../train/profileTable.ts";
 import { camel, dataOptions, type Resolved } from "./options.ts";
 import { count, duration, outputFor } from "./output.ts";
 import { type Progress, progressOn } from "./progress.ts";
@@ -74,9 +75,11 @@ export async function follow(o: Resolved, start: (signal: AbortSignal) => Run): 
 
 function report(o: Resolved, result: TrainingResult): void {
   const output = outputFor(o.json === true);
-  const { model, notes, ...rest } = result;
+  const { model, notes, profile, ...rest } = result;
   output.emit({ type: "result", out: o.out, ...rest });
+  if (profile) output.emit({ type: "profile", limits: profile.limits, kernels: profile.rows() });
   output.say(`\n${judgedTable(result.judged)}\n`);
+  if (profile) output.say(`${profileTable(profile)}\n`);
   const stopped = result.complete ? "" : "stopped: ";
   output.say(`${stopped}${count(result.steps)} steps in ${duration(result.seconds)}; saved in ${result.folder}`);
   if (!result.complete) process.exitCode = STOPPED;

@@ -11,6 +11,8 @@ export interface Kernels {
   readonly threads: number;
   /** Runs the list at this address; returns when every command has been done. */
   run(list: number): void;
+  /** Turns of assembly/limit.ts, on the caller's thread. */
+  limit(turns: number): void;
   dispose(): void;
 }
 
@@ -69,6 +71,10 @@ export class ThreadPool implements Kernels {
       fail(shared, 0, error);
       throw threadFailed(failure(shared) as string, error);
     }
+  }
+
+  limit(turns: number): void {
+    this.#kernel.limit(turns);
   }
 
   dispose(): void {

@@ -5,9 +5,10 @@ import { LimbeckError } from "../errors.ts";
 import type { Dispatch, Grid } from "../program/dispatch.ts";
 import { type Plan, plan } from "../program/plan.ts";
 import type { Instruction, Program } from "../program/program.ts";
-import { Value } from "../program/value.ts";
+import { sizeOf, Value } from "../program/value.ts";
 import type { Loaded } from "./executor.ts";
 import type { Access, Pipelines } from "./pipelines.ts";
+import type { Work } from "./profile.ts";
 
 /** Where a binding may begin inside a buffer: the largest value that the limits may have. */
 const ALIGNMENT = 256;
@@ -21,10 +22,13 @@ export interface Step {
   readonly pipeline: GPUComputePipeline;
   /** Its parameters in the program's block. */
   readonly parameters: { readonly offset: number; readonly size: number };
+  readonly work: Work;
 }
 
 /** A step with its buffers. */
 export interface Command {
+  readonly entry: string;
+  readonly work: Work;
   readonly pipeline: GPUComputePipeline;
   readonly group: GPUBindGroup;
   readonly grid: Grid;
@@ -80,6 +84,7 @@ export function record(program: Program, pipelines: Pipelines): Recording {
       return {
         ...{ dispatch, bound, pipeline: pipelines.get(dispatch.entry, access, dispatch.head) },
         parameters: { offset: append(parameters), size: parameters.length * 4 },
+        work: { flops: dispatch.flops ?? 0, bytes: dispatch.bytes ?? bytesOf(bound) },
       };
     });
   });
@@ -91,6 +96,9 @@ export function record(program: Program, pipelines: Pipelines): Recording {
     scratch: Math.max(0, ...steps.map(({ dispatch }) => dispatch.scratch ?? 0)),
   };
 }
+
+const bytesOf = (bound: readonly Bound[]) =>
+  bound.reduce((sum, value) => sum + (value instanceof Value ? 4 * sizeOf(value) : 0), 0);
 
 /** What an instruction means by a name of `bind`. */
 function resolve({ op, inputs, output }: Instruction, name: string): Bound {

@@ -11,6 +11,8 @@ import type { Runtime } from "../runtimes/runtime.ts";
 import { Allocator, type Block } from "./allocator.ts";
 import type { Executor, Loaded, Numbers, Persistent } from "./executor.ts";
 import { type Kernels, ThreadPool } from "./pool.ts";
+import type { Profile, Work } from "./profile.ts";
+import { wasmLimits, workOf } from "./wasmTimes.ts";
 
 const INITIAL_PAGES = 64;
 const MAXIMUM_PAGES = 65536;
@@ -21,14 +23,18 @@ interface Persisted extends Block {
 }
 
 class Commands implements Loaded {
-  /** Where the list was written, and for which placing of everything else. */
-  list: Block | undefined;
+  /** Where the commands were written, and for which placing of everything else. */
+  block: Block | undefined;
+  /** Addresses of lists: one of all commands or, for a profile, one of each. */
+  lists: readonly number[] = [];
   generation = -1;
 
   constructor(
     readonly program: Program,
     readonly plan: Plan,
     readonly constants: ReadonlyMap<Value, Block>,
+    /** Of each command, for a profile. */
+    readonly work: readonly Work[],
   ) {}
 }
 
@@ -38,6 +44,7 @@ export class WasmExecutor implements Executor {
   readonly #allocator: Allocator;
   readonly #persistent = new Map<string, Persisted>();
   readonly #pool: Kernels;
+  readonly #profile: Profile | undefined;
   /** Temporaries of whichever program runs, and scratch of whichever command runs: one block each for all programs. */
   #slots: Block | undefined;
   #scratch: Block | undefined;
@@ -50,14 +57,23 @@ export class WasmExecutor implements Executor {
     /** Why there are fewer threads than asked for, if so. */
     readonly note: string | undefined,
     reserve: number,
+    profile: Profile | undefined,
   ) {
     this.#pool = pool;
     this.#memory = memory;
+    this.#profile = profile;
     this.#allocator = new Allocator(memory, HEAP + reserve);
+    if (profile) profile.limits = wasmLimits(pool, memory, this.#allocator);
   }
 
-  /** `reserve` leaves the first bytes of memory unused, so that a test can see what lies above 2 GiB. */
-  static async create(runtime: Runtime, options: { threads: number; reserve?: number }): Promise<WasmExecutor> {
+  /**
+   * `reserve` leaves the first bytes of memory unused, so that a test can see what lies above 2 GiB. `profile` takes the time of every
+   * command; runs take a little longer.
+   */
+  static async create(
+    runtime: Runtime,
+    options: { threads: number; reserve?: number; profile?: Profile },
+  ): Promise<WasmExecutor> {
     const missing = !runtime.startThread
       ? `limbeck starts no threads in a ${runtime.name}`
       : typeof SharedArrayBuffer === "undefined"
@@ -68,7 +84,7 @@ export class WasmExecutor implements Executor {
     const memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MAXIMUM_PAGES, shared: threads > 1 });
     const module = await runtime.compile(threads > 1 ? "threads" : "single");
     const pool = await ThreadPool.create(runtime, module, memory, threads);
-    return new WasmExecutor(memory, pool, note, options.reserve ?? 0);
+    return new WasmExecutor(memory, pool, note, options.reserve ?? 0, options.profile);
   }
 
   get threads(): number {
@@ -90,7 +106,7 @@ export class WasmExecutor implements Executor {
     this.#slots = this.#atLeast(this.#slots, sum(planned.slots));
     const scratch = program.instructions.map(({ op, dims, inputs }) => op.scratch?.(dims, this.threads, inputs) ?? 0);
     this.#scratch = this.#atLeast(this.#scratch, Math.max(0, ...scratch));
-    return new Commands(program, planned, constants);
+    return new Commands(program, planned, constants, this.#profile ? program.instructions.map(workOf) : []);
   }
 
   write(value: Persistent, data: Numbers): void {
@@ -107,7 +123,11 @@ export class WasmExecutor implements Executor {
     for (const value of commands.program.values)
       if (value.storage === "input" || value.storage === "state") this.#place(value);
     if (commands.generation !== this.#generation) this.#emit(commands);
-    this.#pool.run((commands.list as Block).at);
+    for (const [i, list] of commands.lists.entries()) {
+      const start = performance.now();
+      this.#pool.run(list);
+      this.#profile?.add(commands.program.instructions[i].op.name, performance.now() - start, commands.work[i]);
+    }
   }
 
   async read(value: Persistent): Promise<Numbers> {
@@ -184,16 +204,17 @@ export class WasmExecutor implements Executor {
       if (slot !== undefined) return slotAt[slot];
       return (constants.get(value) ?? (this.#persistent.get(value.name) as Persisted)).at;
     };
-    const words = [program.instructions.length];
-    for (const instruction of program.instructions) words.push(...this.#command(instruction, address));
-    const list = this.#listBlock(commands, words.length * 4);
-    new Uint32Array(this.#memory.buffer, list.at, words.length).set(words);
+    const written = program.instructions.map((instruction) => this.#command(instruction, address));
+    const lists = this.#profile ? written.map((command) => [1, ...command]) : [[written.length, ...written.flat()]];
+    const words = lists.flat();
+    commands.block ??= this.#allocator.allocate(words.length * 4);
+    let next = commands.block.at;
+    commands.lists = lists.map(({ length }) => {
+      next += 4 * length;
+      return next - 4 * length;
+    });
+    new Uint32Array(this.#memory.buffer, commands.block.at, words.length).set(words);
     commands.generation = this.#generation;
-  }
-
-  #listBlock(commands: Commands, bytes: number): Block {
-    commands.list ??= this.#allocator.allocate(bytes);
-    return commands.list;
   }
 
   /** opcode, words, scratch, output, accumulate, inputs (a variadic one behind its count), parameters. */

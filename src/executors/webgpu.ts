@@ -1,16 +1,19 @@
 // Runs Programs with the WGSL shaders. Every instruction's dispatches (`program/dispatch.ts`) become (pipeline, bind group, grid), made
 // once a program and encoded anew for each run, because command buffers are single-use. Slots are buffers of one pool for all programs.
 
-import { LimbeckError } from "../errors.ts";
+import { InputError, LimbeckError } from "../errors.ts";
 import type { Program } from "../program/program.ts";
 import { sizeOf, type Value } from "../program/value.ts";
-import type { Adapter, Feature } from "./adapter.ts";
+import { type Adapter, type Feature, USE_WASM } from "./adapter.ts";
 import { Answers } from "./answers.ts";
+import { encodeTimed } from "./commandTimes.ts";
 import { type Counters, noCounts } from "./counters.ts";
 import type { Executor, Loaded, Numbers, Persistent } from "./executor.ts";
 import { type Limits, requireLimits } from "./needs.ts";
 import { type Costs, Pace } from "./pace.ts";
+import { peakArithmetic, peakMemory } from "./peak.ts";
 import { Pipelines } from "./pipelines.ts";
+import type { Profile } from "./profile.ts";
 import { Readback } from "./readback.ts";
 import { type Bound, type Command, type Recording, record } from "./recording.ts";
 import { tune } from "./tuning.ts";
@@ -81,6 +84,9 @@ export class WebgpuExecutor implements Executor {
   readonly #blocks: GPUBuffer[] = [];
   readonly #jobs: Job[] = [];
   #inFlight = 0;
+  #profile: Profile | undefined;
+  /** The last times for the profile are here. */
+  #timed: Promise<void> = Promise.resolve();
   /** Grows whenever a buffer is replaced, so that bind groups are made anew. */
   #generation = 0;
   /** Reads of this turn of the event loop are waiting to be sent. */
@@ -118,6 +124,22 @@ export class WebgpuExecutor implements Executor {
   /** Finds the fastest tiles of matrix products for what is loaded from now on. They change no bit. */
   async tune(): Promise<void> {
     this.#pipelines.tiling = await this.#answers.wait(tune(this.#device, this.#pipelines));
+  }
+
+  /** From now on the time of every dispatch goes into the profile; runs take longer. */
+  async profileInto(profile: Profile): Promise<void> {
+    const device = this.#device;
+    if (!device.features.has("timestamp-query"))
+      throw new InputError(
+        "GPU_FEATURE",
+        `${this.adapter} runs without timestamp-query, by which kernels are timed${USE_WASM}`,
+        {
+          where: "--profile",
+        },
+      );
+    const limits = async () => ({ flops: await peakArithmetic(device), bytes: await peakMemory(device) });
+    profile.limits = await this.#answers.wait(limits());
+    this.#profile = profile;
   }
 
   /** What was done so far. */
@@ -182,6 +204,7 @@ export class WebgpuExecutor implements Executor {
   async finished(): Promise<void> {
     this.#answers.check();
     await this.#ask(() => this.#answers.wait(this.#device.queue.onSubmittedWorkDone()));
+    await this.#timed;
   }
 
   release(name: string): void {
@@ -298,9 +321,8 @@ export class WebgpuExecutor implements Executor {
       const offset = recording.constants.get(bound);
       return offset === undefined ? { buffer: bufferOf(bound), size } : { buffer: block, offset, size };
     };
-    loaded.commands = recording.steps.map(({ dispatch, bound, pipeline, parameters }) => ({
-      pipeline,
-      grid: dispatch.grid,
+    loaded.commands = recording.steps.map(({ dispatch, bound, pipeline, parameters, work }) => ({
+      ...{ entry: dispatch.entry, work, pipeline, grid: dispatch.grid },
       group: this.#device.createBindGroup({
         label: dispatch.entry,
         layout: this.#pipelines.layoutOf(pipeline),
@@ -320,16 +342,13 @@ export class WebgpuExecutor implements Executor {
     let first = 0;
     for (const end of this.#pace.ends(costs)) {
       const encoder = this.#device.createCommandEncoder();
-      const pass = encoder.beginComputePass();
-      for (const { pipeline, group, grid } of commands.slice(first, end)) {
-        pass.setPipeline(pipeline);
-        pass.setBindGroup(0, group);
-        pass.dispatchWorkgroups(...grid);
-      }
-      pass.end();
+      const collect = this.#encode(encoder, commands.slice(first, end));
       queue.submit([encoder.finish()]);
-      this.#counters.passes++;
       this.#counters.submits++;
+      if (collect) {
+        this.#timed = this.#answers.wait(collect());
+        done.push(this.#timed);
+      }
       const [from, began] = [first, performance.now()];
       const timed = () => this.#pace.timed(costs, workgroups, from, end, began);
       done.push(this.#answers.wait(queue.onSubmittedWorkDone()).then(timed));
@@ -338,6 +357,20 @@ export class WebgpuExecutor implements Executor {
     this.#counters.runs++;
     this.#counters.dispatches += commands.length;
     await Promise.all(done);
+  }
+
+  /** All commands in one pass; for a profile each in its own, whose times come with what is returned. */
+  #encode(encoder: GPUCommandEncoder, commands: readonly Command[]): (() => Promise<void>) | undefined {
+    this.#counters.passes += this.#profile ? commands.length : 1;
+    if (this.#profile) return encodeTimed(this.#device, encoder, commands, this.#profile);
+    const pass = encoder.beginComputePass();
+    for (const { pipeline, group, grid } of commands) {
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, group);
+      pass.dispatchWorkgroups(...grid);
+    }
+    pass.end();
+    return undefined;
   }
 
   /** The buffer of a value that is read. */

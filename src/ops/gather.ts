@@ -11,7 +11,9 @@ export const gather = defineOp<Record<string, never>>()({
   inputs: { table: "any V ...", ids: "u32 R", order: "u32 R?" },
   output: "R ...",
   parameters: ({ R, total, V }) => [R, total, V],
-  dispatches: ({ R, total }) => [{ entry: "gather", grid: elements(R * total), bind: ["out", "ids", "table"] }],
+  dispatches: ({ R, total }) => [
+    { entry: "gather", grid: elements(R * total), bind: ["out", "ids", "table"], bytes: 8 * R * total },
+  ],
   gradient: ({ dy, inputs: { ids, order }, dims: { V } }) => ({
     table: () => gatherGrad({ dy, ids, order: order ?? undefined }, { V }),
   }),
@@ -29,7 +31,7 @@ export const gatherGrad = defineOp<{ V: number }>()({
   parameters: ({ R, total, V }) => [R, total, V],
   dispatches: ({ R, total, V }, _, { accumulate }) => [
     ...(accumulate ? [] : [{ entry: "gatherGradClear", grid: elements(V * total), bind: ["out"] }]),
-    { entry: "gatherGrad", grid: elements(R * total), bind: ["out", "ids", "dy", "order"] },
+    { entry: "gatherGrad", grid: elements(R * total), bind: ["out", "ids", "dy", "order"], bytes: 12 * R * total },
   ],
   formula: ({ inputs: { dy, ids }, out, dims: { R, total } }) => {
     for (let r = 0; r < R; r++)

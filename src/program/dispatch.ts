@@ -28,6 +28,9 @@ export interface Dispatch {
   readonly bind?: readonly string[];
   /** Parameter words behind `accumulate` and `present`; absent: those of the op. */
   readonly parameters?: readonly number[];
+  /** Multiplications and additions, where they take the time, and bytes read and written, where those are not all that is bound: for profiles. */
+  readonly flops?: number;
+  readonly bytes?: number;
   /** Bytes of scratch, which lasts from one dispatch of an instruction to the next. */
   readonly scratch?: number;
 }

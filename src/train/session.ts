@@ -5,6 +5,7 @@ import { InputError, LimbeckError } from "../errors.ts";
 import { type Adapter, type Feature, findAdapter, USE_WASM } from "../executors/adapter.ts";
 import type { Executor } from "../executors/executor.ts";
 import { limitsFor } from "../executors/needs.ts";
+import type { Profile } from "../executors/profile.ts";
 import { ReferenceExecutor } from "../executors/reference.ts";
 import { WasmExecutor } from "../executors/wasm.ts";
 import { WebgpuExecutor } from "../executors/webgpu.ts";
@@ -41,14 +42,16 @@ type Programs = () => Iterable<Program>;
 interface Wishes {
   readonly programs: Programs;
   readonly features: readonly Feature[];
+  readonly profile?: Profile;
 }
 
 export async function openDevice(
   runtime: Runtime,
   options: Partial<DeviceOptions>,
   programs: Programs = () => [],
+  profile?: Profile,
 ): Promise<Device> {
-  const gpu: Wishes = { programs, features: options.gpuFeatures ?? DEVICE.gpuFeatures };
+  const gpu: Wishes = { programs, profile, features: options.gpuFeatures ?? DEVICE.gpuFeatures };
   const device = options.device ?? DEVICE.device;
   const numerics = options.numerics ?? DEVICE.numerics;
   if (numerics !== "strict")
@@ -62,12 +65,16 @@ export async function openDevice(
   if (typeof device === "object") return openGpu(() => findAdapter(device), gpu);
   switch (device) {
     case "reference":
+      if (profile)
+        throw new InputError("PROFILE", "the reference executor is not timed; use wasm or webgpu.", {
+          where: "--profile",
+        });
       return {
         ...{ executor: new ReferenceExecutor(), threads: 1 },
         choice: "reference: plain TypeScript in f64, for checking",
       };
     case "wasm":
-      return openWasm(runtime, options);
+      return openWasm(runtime, options, profile);
     case "webgpu":
       return openGpu(async () => findAdapter(await hostGpu(runtime)), gpu);
     case "auto":
@@ -79,9 +86,9 @@ export async function openDevice(
   }
 }
 
-async function openWasm(runtime: Runtime, options: Partial<DeviceOptions>): Promise<Device> {
+async function openWasm(runtime: Runtime, options: Partial<DeviceOptions>, profile?: Profile): Promise<Device> {
   const threads = options.threads || Math.min(MOST_THREADS, runtime.cores());
-  const executor = await WasmExecutor.create(runtime, { threads });
+  const executor = await WasmExecutor.create(runtime, { threads, profile });
   const why = executor.note ?? `${executor.threads} thread${executor.threads === 1 ? "" : "s"}`;
   return { executor, threads: executor.threads, choice: `wasm: SIMD, strict numerics, ${why}` };
 }
@@ -104,6 +111,7 @@ async function openGpu(
   try {
     const right = await requireRight(executor, adapter.name);
     const said = [adapter.name, await check?.(adapter, executor), right].filter((phrase) => phrase !== undefined);
+    if (wishes.profile) await executor.profileInto(wishes.profile);
     return {
       ...{ executor, threads: 1, choice: `webgpu: ${said.join(", ")}`, adapter: adapter.name },
       again: () => openGpu(adapter.borrowed ? gone : find, wishes, check),
@@ -139,7 +147,7 @@ async function openBest(runtime: Runtime, options: Partial<DeviceOptions>, wishe
     return await openGpu(find, wishes, check);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    const wasm = await openWasm(runtime, options);
+    const wasm = await openWasm(runtime, options, wishes.profile);
     return { ...wasm, choice: `${wasm.choice}, because ${why.replace(USE_WASM, "")}` };
   }
 }

@@ -2,6 +2,7 @@
 
 import type { Dataset, DatasetOptions } from "../data/dataset.ts";
 import { InputError } from "../errors.ts";
+import { Profile } from "../executors/profile.ts";
 import { outputExists } from "../formats/files.ts";
 import { optimizerNamed } from "../optim/index.ts";
 import type { OptimizerOptions } from "../optim/optimizer.ts";
@@ -34,6 +35,8 @@ export interface CommonOptions extends StageChoice, Partial<DeviceOptions> {
   readonly out?: FolderSource;
   readonly overwrite?: boolean;
   readonly allowNonfinite?: boolean;
+  /** Takes the time of every kernel, for `profile` of the result; the run takes a little longer. */
+  readonly profile?: boolean;
   /** Stops after the current step; what was trained until then is judged and saved. */
   readonly signal?: AbortSignal;
 }
@@ -52,6 +55,8 @@ export interface TrainingResult {
   /** SHA-256 of model.safetensors, when a folder was written. */
   readonly sha256?: string;
   readonly notes: readonly string[];
+  /** Where the time of the kernels went, when the options asked for it. */
+  readonly profile?: Profile;
 }
 
 export type TrainingRun = AsyncGenerator<TrainingEvent, TrainingResult>;
@@ -192,8 +197,9 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
     for (const [i, stage] of stages.entries())
       yield* trainingPrograms(structures[i], stage.options.batchSize, rowsOf(stage).rows, evalSet?.rows);
   };
-  const instead = () => openDevice(runtime, { ...common, device: "wasm" }, programs);
-  const device = new LastingDevice(await openDevice(runtime, common, programs), instead);
+  const profile = common.profile ? new Profile() : undefined;
+  const instead = () => openDevice(runtime, { ...common, device: "wasm" }, programs, profile);
+  const device = new LastingDevice(await openDevice(runtime, common, programs, profile), instead);
   try {
     yield tell(device.choice);
     for (const text of [...all.flatMap((model) => model.notes), ...data.notes]) yield tell(text);
@@ -298,8 +304,9 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
     const files = common.out === undefined ? undefined : openFolder(runtime, common.out);
     const saved = files && (await saveRun(files, model, record, common.overwrite ?? false));
     if (failure) throw failure;
+    if (profile) await device.attempt((executor) => executor.finished());
     return {
-      ...{ model, judged, notes, steps, seconds, metrics },
+      ...{ model, judged, notes, steps, seconds, metrics, profile },
       complete: stopped === undefined,
       ...{ folder: files?.folder, sha256: saved?.sha256 },
     };

@@ -61,6 +61,7 @@ describe("usage", () => {
     ["predict --model nowhere text", "nowhere: there is no such folder"],
     ["predict --model base text", "this model has no classifier yet"],
     ["evaluate --gpu-features f64", `expected some of subgroups, timestamp-query, or none, found "f64"`],
+    [`finetune --model base --out x ${SMALL} --profile --device reference`, "the reference executor is not timed"],
   ])("limbeck %s: exit 2 and one message", async (args, message) => {
     const { code, stdout, stderr } = await (args === "" ? start([]).ended : limbeck(args));
     expect(code).toBe(2);
@@ -99,12 +100,15 @@ describe("finetune, distill, evaluate, predict, plan: each on what the one befor
     );
   });
 
-  test("distill: a table on stdout", async () => {
+  test("distill: a table on stdout, and one of the kernels", async () => {
     const { code, stdout, stderr } = await limbeck(
-      `distill --teacher teacher --student layers:1 --temperature 2 --eval dev.tsv --out student ${SMALL}`,
+      `distill --teacher teacher --student layers:1 --temperature 2 --eval dev.tsv --out student --profile --device wasm ${SMALL}`,
     );
     expect(code, stderr).toBe(0);
     expect(stdout).toMatch(/\| teacher \|.*\n\| student \|/);
+    expect(stdout).toMatch(
+      /\| kernel \| calls \| ms \| of all \| GFLOP\/s \| GB\/s \| of the limit \|\n[\s\S]*\| matmul \| \d+ \| [\d.]+ \| [\d.]+ % \| [\d.]+ \|/,
+    );
     expect(stdout).toContain("saved in student");
     expect(JSON.parse(await read("student/limbeck.json")).options).toMatchObject({ temperature: 2, recipe: "kd" });
   });

@@ -1,12 +1,15 @@
-// What is used of a GPU only where it is there, and can be left alone.
+// What is used of a GPU only where it is there, and can be left alone; and where the time of kernels goes.
 
 import { describe, expect, test } from "vitest";
 import { type Adapter, FEATURES, type Feature, findAdapter } from "../../src/executors/adapter.ts";
 import { subgroupOf } from "../../src/executors/pipelines.ts";
+import { Profile, shareOfLimit } from "../../src/executors/profile.ts";
+import { WasmExecutor } from "../../src/executors/wasm.ts";
 import { WebgpuExecutor } from "../../src/executors/webgpu.ts";
-import { keep, layerNorm, softmax, sum } from "../../src/ops/index.ts";
+import { keep, layerNorm, linear, softmax, sum } from "../../src/ops/index.ts";
 import { Trace } from "../../src/program/program.ts";
 import { Random } from "../../src/random.ts";
+import { profileTable } from "../../src/train/profileTable.ts";
 import { isRounding, requireRight, selfTest } from "../../src/train/selfTest.ts";
 import { here } from "../hosts/here.ts";
 import { posing } from "../train/gpus.ts";
@@ -92,4 +95,88 @@ describe.skipIf(webgpu.missing)(`features of ${webgpu.name}`, () => {
     expect(subgroupOf(none)).toBe(1);
     none.destroy();
   });
+
+  test("a profile has every dispatch with its time, and what the device can do", async ({ skip }) => {
+    skip(!(await adapter()).features.has("timestamp-query"), "this GPU has no timestamps");
+    const profile = new Profile();
+    const executor = await WebgpuExecutor.create(await adapter());
+    await executor.profileInto(profile);
+    const { inputs, program } = reductions();
+    for (const value of inputs) executor.write(value, new Float32Array(value.shape.reduce((a, b) => a * b)).fill(1));
+    const loaded = executor.load(program);
+    for (let i = 0; i < 3; i++) executor.run(loaded);
+    await executor.finished();
+    executor.dispose();
+    const rows = profile.rows();
+    expect(rows.map(({ kernel, calls }) => [kernel, calls]).sort()).toEqual([
+      ["copy", 6],
+      ["layerNorm", 3],
+      ["softmax", 3],
+      ["sum", 3],
+    ]);
+    for (const { kernel, milliseconds } of rows) expect(milliseconds, kernel).toBeGreaterThan(0);
+    // x, y, γ, β.
+    expect(rows.find(({ kernel }) => kernel === "layerNorm")?.bytes).toBe(3 * 4 * (2 * 21 * 53 + 2 * 53));
+    expect(profile.limits.flops).toBeGreaterThan(1e6);
+    expect(profile.limits.bytes).toBeGreaterThan(1e6);
+  });
+
+  test("a profile without timestamps is refused by name", async () => {
+    const executor = await WebgpuExecutor.create(await adapter(), undefined, ["subgroups"]);
+    await expect(executor.profileInto(new Profile())).rejects.toMatchObject({ code: "GPU_FEATURE" });
+    executor.dispose();
+  });
+});
+
+test("under WASM a profile has every command, and changes no number", async () => {
+  const profile = new Profile();
+  const outputs = [];
+  for (const options of [{ threads: here.threads[0], profile }, { threads: here.threads[0] }]) {
+    const executor = await WasmExecutor.create(here.runtime, options);
+    const trace = new Trace();
+    const [x, weight] = [trace.input("x", [40, 24]), trace.input("weight", [32, 24])];
+    const y = keep(softmax({ x: linear(x, weight) }, {}), "y");
+    const random = new Random(2, "profile");
+    for (const [value, n] of [
+      [x, 960],
+      [weight, 768],
+    ] as const)
+      executor.write(
+        value,
+        Float32Array.from({ length: n }, () => random.normal()),
+      );
+    const loaded = executor.load(trace.finish("profiled"));
+    for (let i = 0; i < 2; i++) executor.run(loaded);
+    outputs.push(await executor.read(y));
+    executor.dispose();
+  }
+  expect(outputs[0]).toEqual(outputs[1]);
+  const rows = profile.rows();
+  const product = rows.find(({ kernel }) => kernel === "matmul");
+  expect(product).toMatchObject({ calls: 2, flops: 2 * 2 * 40 * 32 * 24, bytes: 2 * 4 * (960 + 768 + 1280) });
+  expect(rows.map(({ kernel, calls }) => `${kernel} ${calls}`)).toContain("softmax 2");
+  // A browser's clock has steps that are longer than these commands.
+  for (const { milliseconds } of rows) expect(milliseconds).toBeGreaterThanOrEqual(0);
+  for (const limit of [profile.limits.flops, profile.limits.bytes]) {
+    expect(limit).toBeGreaterThan(1e7);
+    expect(limit).toBeLessThan(1e13);
+  }
+});
+
+test("the table shows the dearest first, small ones together, and the share of the limit", () => {
+  const profile = new Profile();
+  profile.add("sum", 1, { flops: 0, bytes: 5e6 });
+  profile.add("fill", 0.4, { flops: 0, bytes: 1 });
+  for (let i = 0; i < 4; i++) profile.add("matmul", 25, { flops: 1e10, bytes: 1e6 });
+  profile.limits = { flops: 1e12, bytes: 1e11 };
+  expect(shareOfLimit(profile.rows()[0], profile.limits)).toBeCloseTo(0.4);
+  expect(profileTable(profile).split("\n")).toEqual([
+    "| kernel | calls | ms | of all | GFLOP/s | GB/s | of the limit |",
+    "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+    "| matmul | 4 | 100.0 | 98.6 % | 400.0 | 0.0 | 40.0 % |",
+    "| sum | 1 | 1.0 | 1.0 % |  | 5.0 | 5.0 % |",
+    "| 1 other | 1 | 0.4 | 0.4 % |  |  |  |",
+    "",
+    "Limit: 1000.0 GFLOP/s in registers, 100.0 GB/s copied, measured before the run.",
+  ]);
 });

@@ -1,0 +1,47 @@
+// What a profile of the WASM executor says of its commands, and of what the machine can do at most.
+
+import { LIMIT_FLOPS } from "../../assembly/layout.ts";
+import { Opcode } from "../../assembly/opcodes.ts";
+import type { Instruction } from "../program/program.ts";
+import { sizeOf } from "../program/value.ts";
+import type { Allocator } from "./allocator.ts";
+import type { Kernels } from "./pool.ts";
+import type { Limits, Work } from "./profile.ts";
+
+/** Bytes that are copied: more than the caches of a core hold. */
+const COPIED = 2 ** 24;
+/** About 20 ms. */
+const TURNS = 500_000;
+const ROUNDS = 3;
+
+/** What a command has to do. */
+export function workOf(instruction: Instruction): Work {
+  const { op, dims, attributes, inputs, output } = instruction;
+  const dispatches = op.dispatches(dims, attributes, instruction);
+  const values = [output, ...inputs.flat()].filter((value) => value !== null);
+  const told = sum(dispatches.map(({ bytes = 0 }) => bytes));
+  return { flops: sum(dispatches.map(({ flops = 0 }) => flops)), bytes: told || sum(values.map((v) => 4 * sizeOf(v))) };
+}
+
+/** Arithmetic: as many times one thread's as there are threads. Memory: what `copy` reads and writes on all of them. */
+export function wasmLimits(pool: Kernels, memory: WebAssembly.Memory, allocator: Allocator): Limits {
+  const [from, to, list] = [COPIED, COPIED, 64].map((bytes) => allocator.allocate(bytes));
+  const words = [Opcode.copy, 7, 0, to.at, 0, from.at, COPIED / 4];
+  new Uint32Array(memory.buffer, list.at, 1 + words.length).set([1, ...words]);
+  const arithmetic = best(() => pool.limit(TURNS));
+  const copy = best(() => pool.run(list.at));
+  for (const block of [from, to, list]) allocator.free(block);
+  return { flops: (pool.threads * TURNS * LIMIT_FLOPS) / arithmetic, bytes: (2 * COPIED) / copy };
+}
+
+/** Seconds; the first round may pay for what was never used before. */
+function best(work: () => void): number {
+  const times = Array.from({ length: ROUNDS }, () => {
+    const start = performance.now();
+    work();
+    return (performance.now() - start) / 1000;
+  });
+  return Math.min(...times);
+}
+
+const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0);
