@@ -16,9 +16,11 @@ import { dropout } from "./kernels/dropout";
 import { fill } from "./kernels/fill";
 import { gather, gatherGrad } from "./kernels/gather";
 import { globalNorm } from "./kernels/globalNorm";
+import { half } from "./kernels/half";
 import { kl, klGrad } from "./kernels/kl";
 import { lamb } from "./kernels/lamb";
 import { layerNorm, layerNormGradGamma, layerNormGradX } from "./kernels/layerNorm";
+import { lossScale } from "./kernels/lossScale";
 import { lstm } from "./kernels/lstm";
 import { lstmGrad } from "./kernels/lstmGrad";
 import { matmul } from "./kernels/matmul";
@@ -161,6 +163,12 @@ function dispatch(cmd: usize, ith: u32, nth: u32, sync: usize): void {
       break;
     case Opcode.columns:
       columns(cmd, ith, nth);
+      break;
+    case Opcode.half:
+      half(cmd, ith, nth);
+      break;
+    case Opcode.lossScale:
+      lossScale(cmd, ith);
       break;
     default:
       unreachable();

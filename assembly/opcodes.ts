@@ -40,6 +40,8 @@ export enum Opcode {
   shift = 37,
   concat = 38,
   columns = 39,
+  half = 40,
+  lossScale = 41,
 }
 
 /** Element-wise functions of one argument (op `unary`). */
@@ -58,3 +60,6 @@ export enum Binary {
   mul = 2,
   div = 3,
 }
+
+/** Updates after which the scale of the loss (op `lossScale`) is doubled, as torch.amp.GradScaler does. */
+export const LOSS_GROWTH = 2000;

@@ -1,9 +1,9 @@
-// C[M, N] (+)= op(a)·op(b) + bias[N]. a is [M, K] or, transposed, [K, M]; b is [K, N] or [N, K].
+// C[M, N] (+)= op(a)·op(b) + bias[N], or op(a)·op(b)·scale[1]. a is [M, K] or, transposed, [K, M]; b is [K, N] or [N, K].
 // Every element is one sequential sum over k, the same bits in every variant. The head of a variant (tiles.ts) says:
 //   TILE_M, TILE_N, DEPTH  a workgroup makes TILE_M × TILE_N elements, from DEPTH terms at a time
 //   QUADS_M, QUADS_N       a thread makes QUADS_M × QUADS_N (1 or 2) squares of 4 × 4 of them
 //   SHARED                 terms go through shared memory; else each thread reads its own, DEPTH is 4, and it makes one square
-//   Element, WIDTH         a and b are read as vec4<f32>, 4, where their rows are multiples of 4, else as f32, 1
+//   Element, WIDTH         a and b are read as vec4 (of f32 or f16), 4, where their rows are multiples of 4, else as f32 or f16, 1
 // A product of few tiles and many terms is cut into parts of `chunk` terms, one a layer of the grid, which matmulSum adds in order.
 
 struct Parameters { accumulate: u32, present: u32, M: u32, N: u32, K: u32, chunk: u32 }
@@ -12,7 +12,7 @@ struct Parameters { accumulate: u32, present: u32, M: u32, N: u32, K: u32, chunk
 @group(0) @binding(2) var<storage, read> a: array<Element>;
 @group(0) @binding(2) var<storage, read_write> parts: array<f32>; // scratch of matmulSum: [parts, M, N]
 @group(0) @binding(3) var<storage, read> b: array<Element>;
-@group(0) @binding(4) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read> bias: array<f32>; // or, where the head says SCALED, the scale of the loss: s, 1/s
 
 // Threads of a workgroup: in a row, in a column, and all.
 const ACROSS = TILE_N / (4u * QUADS_N);
@@ -35,7 +35,7 @@ fn element(ofB: bool, row: u32, column: u32) -> vec4<f32> {
   let inside = (row < select(p.K, other, alongDepth(ofB))) & (column < width);
   let i = select(0u, (row * width + column) / WIDTH, inside);
   var found: vec4<f32>;
-  if (ofB) { found = vec4<f32>(b[i]); } else { found = vec4<f32>(a[i]); }
+  if (ofB) { found = vec4<f32>(vec4(b[i])); } else { found = vec4<f32>(vec4(a[i])); }
   return select(vec4<f32>(0.0), found, inside);
 }
 
@@ -88,7 +88,7 @@ fn moreOf(sums: mat4x4<f32>, k: u32, m: u32, n: u32) -> mat4x4<f32> {
 fn finish(layer: u32, m: u32, n: u32, sum: f32) {
   if (m >= p.M || n >= p.N) { return; }
   var value = sum;
-  if (has(p.present, 4u)) { value += bias[n]; }
+  if (has(p.present, 4u)) { if (SCALED) { value *= bias[1]; } else { value += bias[n]; } }
   if (p.accumulate != 0u) { value += out[m * p.N + n]; }
   out[(layer * p.M + m) * p.N + n] = value;
 }

@@ -9,6 +9,10 @@ export interface Product {
   readonly K: number;
   readonly transposeA: boolean;
   readonly transposeB: boolean;
+  /** Both operands are of half precision. */
+  readonly half?: boolean;
+  /** One of them was multiplied by the scale of the loss. */
+  readonly scaled?: boolean;
 }
 
 /** Workgroups of 64 × 64 elements that a product must give before it is left whole, and terms below which it is not cut. */
@@ -41,10 +45,12 @@ function kindOf(product: Product): number {
 }
 
 function head(product: Product, tile: Tile): string {
-  const { M, N, K, transposeA, transposeB } = product;
+  const { M, N, K, transposeA, transposeB, half = false, scaled = false } = product;
+  const number = half ? "f16" : "f32";
   const vectors = (transposeA ? M : K) % 4 === 0 && (transposeB ? K : N) % 4 === 0;
   return [
-    `alias Element = ${vectors ? "vec4<f32>" : "f32"};`,
+    ...(half ? ["enable f16;"] : []),
+    `alias Element = ${vectors ? `vec4<${number}>` : number};`,
     `const WIDTH = ${vectors ? 4 : 1}u;`,
     `const TILE_M = ${tile.rows}u;`,
     `const TILE_N = ${tile.columns}u;`,
@@ -54,6 +60,7 @@ function head(product: Product, tile: Tile): string {
     `const SHARED = ${tile.shared};`,
     `const TRANSPOSE_A = ${transposeA};`,
     `const TRANSPOSE_B = ${transposeB};`,
+    `const SCALED = ${scaled};`,
   ].join("\n");
 }
 

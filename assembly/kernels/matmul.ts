@@ -1,4 +1,4 @@
-// C[M, N] (+)= op(a)·op(b) + bias[N]. Words: a, b, bias? | M, N, K, transposeA, transposeB.
+// C[M, N] (+)= op(a)·op(b)·scale[1] + bias[N]. Words: a, b, bias?, scale? | M, N, K, transposeA, transposeB.
 // Every element is one sequential sum: it starts from the bias (plus the old C when accumulating) and adds a[m, k]·b[k, n] for k = 0, 1, …;
 // between blocks of K the sum rests in C, so no block size, tile or thread changes a bit.
 // Blocking after Goto and van de Geijn 2008 ("Anatomy of High-Performance Matrix Multiplication"): a panel of b stays in the first cache,
@@ -10,8 +10,8 @@ import { packColumns, packRows } from "./pack";
 import { tile } from "./tile";
 
 export function matmul(cmd: usize, ith: u32, nth: u32): void {
-  const M = load<u32>(cmd, 32);
-  const N = load<u32>(cmd, 36);
+  const M = load<u32>(cmd, 36);
+  const N = load<u32>(cmd, 40);
   const bands = threadRows(M, N, nth);
   const strips = nth / bands;
   const rows = (M + TILE_ROWS - 1) / TILE_ROWS;
@@ -52,11 +52,12 @@ function rectangle(cmd: usize, scratch: usize, m0: u32, m1: u32, n0: u32, n1: u3
   const a = <usize>load<u32>(cmd, 20);
   const b = <usize>load<u32>(cmd, 24);
   const bias = <usize>load<u32>(cmd, 28);
-  const M = load<u32>(cmd, 32);
-  const N = load<u32>(cmd, 36);
-  const K = load<u32>(cmd, 40);
-  const transposeA = load<u32>(cmd, 44) !== 0;
-  const transposeB = load<u32>(cmd, 48) !== 0;
+  const scale = <usize>load<u32>(cmd, 32);
+  const M = load<u32>(cmd, 36);
+  const N = load<u32>(cmd, 40);
+  const K = load<u32>(cmd, 44);
+  const transposeA = load<u32>(cmd, 48) !== 0;
+  const transposeB = load<u32>(cmd, 52) !== 0;
   // Bytes from one row (column) of the panel to the next, and from one k to the next.
   const outerA: usize = transposeA ? 4 : (<usize>K) << 2;
   const innerA: usize = transposeA ? (<usize>M) << 2 : 4;
@@ -79,6 +80,8 @@ function rectangle(cmd: usize, scratch: usize, m0: u32, m1: u32, n0: u32, n1: u3
       for (let m = m0; m < m1; m += BLOCK_ROWS) {
         const rows = min(BLOCK_ROWS, m1 - m);
         packRows(scratch, a + <usize>m * outerA + <usize>k * innerA, outerA, innerA, rows, depth);
+        // A power of two: no bit differs from one that comes after the sum.
+        if (scale !== 0) times(scratch, load<f32>(scale, 4), ceilDiv(rows, TILE_ROWS) * TILE_ROWS * depth);
         block(scratch, packedB, biasRow, edge, C + ((<usize>m * N + n) << 2), N, rows, columns, depth, start);
       }
       start = 1;
@@ -121,6 +124,14 @@ function block(
     }
     b += panelB;
     bias += 4 * TILE_COLUMNS;
+  }
+}
+
+function times(p: usize, factor: f32, n: u32): void {
+  const by = f32x4.splat(factor);
+  for (; n !== 0; n -= 4) {
+    v128.store(p, f32x4.mul(v128.load(p), by));
+    p += 16;
   }
 }
 

@@ -2,13 +2,11 @@
 
 import { Command, Option } from "commander";
 import type { Diagnosis } from "../index.ts";
+import { GPU_FEATURES } from "../train/options.ts";
 import { VERSION } from "../version.ts";
 import { bytes, outputFor, table } from "./output.ts";
 
 const FAILED = 1;
-
-/** WebGPU features that limbeck would use. */
-const FEATURES = ["subgroups", "shader-f16", "timestamp-query"];
 
 /** WebGPU limits that models meet. */
 const LIMITS = ["maxStorageBufferBindingSize", "maxBufferSize", "maxComputeWorkgroupsPerDimension"];
@@ -51,7 +49,7 @@ function diagnosisText({ host, cores, memory, wasm, webgpu, auto }: Diagnosis): 
           ["WebGPU adapter", adapter.name],
           ["it is", adapter.kind === "software" ? "software, on the CPU" : adapter.kind],
           ...webgpu.adapters.slice(1).map(({ name, kind }) => ["another adapter", `${name} (${kind})`]),
-          ...FEATURES.map((feature) => [feature, yes(adapter.features.includes(feature))]),
+          ...GPU_FEATURES.map((feature) => [feature, yes(adapter.features.includes(feature))]),
           ...LIMITS.map((limit) => [limit, adapter.limits[limit].toLocaleString("en")]),
         ]),
       ),
@@ -65,7 +63,9 @@ function kernelTable(wasm: Diagnosis["wasm"], webgpu: Diagnosis["webgpu"]): stri
   const rows = Object.keys(running[0]?.[1].errors ?? {}).map((kernel) => [
     kernel,
     ...running.map(
-      ([, { errors, wrong }]) => `${errors[kernel].toExponential(0)}${wrong.includes(kernel) ? " WRONG" : ""}`,
+      // A GPU without half precision does not run its kernels.
+      ([, { errors, wrong }]) =>
+        kernel in errors ? `${errors[kernel].toExponential(0)}${wrong.includes(kernel) ? " WRONG" : ""}` : "",
     ),
   ]);
   const problems = all.flatMap(([name, { problem }]) =>

@@ -4,8 +4,8 @@
 import { InputError, LimbeckError } from "../errors.ts";
 import { DEFAULT_LIMITS, type Limit, type Limits } from "./needs.ts";
 
-/** What is used where an adapter has it: sums of rows without shared memory, and measured times. */
-export const FEATURES = ["subgroups", "timestamp-query"] as const;
+/** What is used where an adapter has it: sums of rows without shared memory, measured times, and half precision where it is asked for. */
+export const FEATURES = ["subgroups", "timestamp-query", "shader-f16"] as const;
 export type Feature = (typeof FEATURES)[number];
 
 export interface Adapter {

@@ -16,6 +16,8 @@ export type Persistent = Pick<Value, "name" | "shape" | "dtype">;
 
 export interface Executor {
   readonly name: "reference" | "wasm" | "webgpu";
+  /** Of a GPU: which features it uses. */
+  readonly features?: ReadonlySet<string>;
   /** Compiles; throws a named error for what this executor lacks, never in step 400. */
   load(program: Program): Loaded;
   /** Writes an input or state; makes it when it is new (state starts as zeros). */

@@ -2,7 +2,7 @@
 
 import { LimbeckError } from "../errors.ts";
 import type { Program } from "../program/program.ts";
-import { sizeOf } from "../program/value.ts";
+import { packedBytes } from "../program/value.ts";
 
 /** The limits that models meet, and what every WebGPU device allows when nobody asks for more. */
 export const DEFAULT_LIMITS = {
@@ -30,7 +30,7 @@ function* needsOf({ name, values, instructions }: Program): Generator<Need> {
     yield { limit: "maxBufferSize", amount, what, where };
   }
   for (const value of values) {
-    const bytes = sizeOf(value) * 4;
+    const bytes = packedBytes(value);
     yield* buffer(bytes, `[${value.shape}] takes ${bytes} bytes`, value.name || "a temporary");
   }
   for (const instruction of instructions) {

@@ -23,6 +23,8 @@ export class Pipelines {
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
   readonly #pipelines = new Map<string, GPUComputePipeline>();
   readonly #layoutOf = new Map<GPUComputePipeline, GPUBindGroupLayout>();
+  /** Of the device, those that may be used. */
+  readonly features: ReadonlySet<Feature>;
 
   /** What the front of each shader says of subgroups. */
   readonly #subgroups: { readonly enable: string; readonly constants: string; readonly library: string };
@@ -33,6 +35,7 @@ export class Pipelines {
   constructor(device: GPUDevice, tiling: readonly number[] = [], features: readonly Feature[] = FEATURES) {
     this.#device = device;
     this.tiling = tiling;
+    this.features = new Set(features.filter((name) => device.features.has(name)));
     const size = subgroupOf(device, features);
     const [enable, library] = size > 1 ? ["enable subgroups;", subgroups] : ["", plain];
     this.#subgroups = { enable, library, constants: `const SUBGROUP = ${size}u;` };
@@ -75,6 +78,8 @@ export class Pipelines {
   #describe(entry: string, access: readonly Access[], head: string): GPUComputePipelineDescriptor {
     const file = fileOf[entry];
     if (file === undefined) throw new LimbeckError("UNSUPPORTED_OP", `the shaders have no entry point ${entry}`);
+    if (head.startsWith("enable f16;") && !this.features.has("shader-f16"))
+      throw new LimbeckError("GPU_FEATURE", `${entry} in half precision needs shader-f16, which this device lacks`);
     const most = this.#device.limits.maxStorageBuffersPerShaderStage;
     if (access.length > most)
       throw new LimbeckError("GPU_LIMIT", `${entry} binds ${access.length} buffers, the device allows ${most}`);

@@ -5,7 +5,7 @@ import { LimbeckError } from "../errors.ts";
 import type { Dispatch, Grid } from "../program/dispatch.ts";
 import { type Plan, plan } from "../program/plan.ts";
 import type { Instruction, Program } from "../program/program.ts";
-import { sizeOf, Value } from "../program/value.ts";
+import { packedBytes, Value } from "../program/value.ts";
 import type { Loaded } from "./executor.ts";
 import type { Access, Pipelines } from "./pipelines.ts";
 import type { Work } from "./profile.ts";
@@ -88,7 +88,7 @@ export function record(program: Program, pipelines: Pipelines): Recording {
       };
     });
   });
-  const planned = plan(program);
+  const planned = plan(program, packedBytes);
   const { slots } = planned;
   return {
     ...{ program, plan: planned, steps, words, constants },
@@ -98,7 +98,7 @@ export function record(program: Program, pipelines: Pipelines): Recording {
 }
 
 const bytesOf = (bound: readonly Bound[]) =>
-  bound.reduce((sum, value) => sum + (value instanceof Value ? 4 * sizeOf(value) : 0), 0);
+  bound.reduce((sum, value) => sum + (value instanceof Value ? packedBytes(value) : 0), 0);
 
 /** What an instruction means by a name of `bind`. */
 function resolve({ op, inputs, output }: Instruction, name: string): Bound {

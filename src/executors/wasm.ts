@@ -6,7 +6,7 @@ import { Opcode } from "../../assembly/opcodes.ts";
 import { LimbeckError } from "../errors.ts";
 import { type Plan, plan } from "../program/plan.ts";
 import type { Instruction, Program } from "../program/program.ts";
-import { sizeOf, type Value } from "../program/value.ts";
+import { type Dtype, sizeOf, type Value } from "../program/value.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { Allocator, type Block } from "./allocator.ts";
 import type { Executor, Loaded, Numbers, Persistent } from "./executor.ts";
@@ -163,10 +163,10 @@ export class WasmExecutor implements Executor {
     this.#persistent.clear();
   }
 
-  #view(dtype: "f32" | "u32", at: number, length: number): Float32Array | Uint32Array {
-    return dtype === "f32"
-      ? new Float32Array(this.#memory.buffer, at, length)
-      : new Uint32Array(this.#memory.buffer, at, length);
+  #view(dtype: Dtype, at: number, length: number): Float32Array | Uint32Array {
+    return dtype === "u32"
+      ? new Uint32Array(this.#memory.buffer, at, length)
+      : new Float32Array(this.#memory.buffer, at, length);
   }
 
   /** The place of an input or state, made or enlarged when needed. New places are zero. */

@@ -3,7 +3,7 @@
 
 import { InputError, LimbeckError } from "../errors.ts";
 import type { Program } from "../program/program.ts";
-import { sizeOf, type Value } from "../program/value.ts";
+import { packedBytes, sizeOf, type Value } from "../program/value.ts";
 import { type Adapter, type Feature, USE_WASM } from "./adapter.ts";
 import { Answers } from "./answers.ts";
 import { encodeTimed } from "./commandTimes.ts";
@@ -124,6 +124,10 @@ export class WebgpuExecutor implements Executor {
   /** Finds the fastest tiles of matrix products for what is loaded from now on. They change no bit. */
   async tune(): Promise<void> {
     this.#pipelines.tiling = await this.#answers.wait(tune(this.#device, this.#pipelines));
+  }
+
+  get features(): ReadonlySet<string> {
+    return this.#pipelines.features;
   }
 
   /** From now on the time of every dispatch goes into the profile; runs take longer. */
@@ -317,7 +321,7 @@ export class WebgpuExecutor implements Executor {
     const resource = (bound: Bound): GPUBufferBinding => {
       if (bound === null) return { buffer: this.#nothing };
       if (bound === "scratch") return { buffer: this.#scratch };
-      const size = sizeOf(bound) * 4;
+      const size = packedBytes(bound);
       const offset = recording.constants.get(bound);
       return offset === undefined ? { buffer: bufferOf(bound), size } : { buffer: block, offset, size };
     };

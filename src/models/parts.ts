@@ -1,7 +1,7 @@
 // What several models are made of, parameter for parameter as PyTorch's modules keep them.
 
 import { Unary } from "../../assembly/opcodes.ts";
-import { attentionMix, attentionPairs, dropoutAt, gather, layerNorm, linear, softmax } from "../ops/index.ts";
+import { attentionMix, attentionPairs, dropoutAt, gather, half, layerNorm, linear, softmax } from "../ops/index.ts";
 import type { Scope } from "../program/scope.ts";
 import type { Value } from "../program/value.ts";
 import type { BatchValues } from "./features.ts";
@@ -16,9 +16,17 @@ export const ACTIVATIONS = {
 
 export type Activation = keyof typeof ACTIVATIONS;
 
-/** y = x·Wᵀ + b. */
+/** y = x·Wᵀ + b; in mixed precision x and W are rounded, b and y are not. */
 export function dense(scope: Scope, x: Value, outputs: number): Value {
-  return linear(x, scope.parameter("weight", [outputs, x.shape[1]]), scope.parameter("bias", [outputs]));
+  const weight = scope.parameter("weight", [outputs, x.shape[1]]);
+  return linear(operand(scope, x), operand(scope, weight), scope.parameter("bias", [outputs]));
+}
+
+function operand({ halves }: Scope, value: Value): Value {
+  if (!halves) return value;
+  const rounded = halves.get(value) ?? half({ x: value }, {});
+  halves.set(value, rounded);
+  return rounded;
 }
 
 export function norm(scope: Scope, x: Value, epsilon: number): Value {

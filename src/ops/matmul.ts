@@ -1,4 +1,4 @@
-// C = op(A)·op(B) + bias, op(X) = X or Xᵀ. The linear layer of Hugging Face files is y = x·Wᵀ + b with W [out, in].
+// C = op(A)·op(B)·scale[1] + bias, op(X) = X or Xᵀ, without scale (op half) and bias where there is none. The linear layer of Hugging Face files is y = x·Wᵀ + b with W [out, in].
 //   dA = dC·op(B)ᵀ   dB = op(A)ᵀ·dC   dbias = Σ rows of dC
 
 import { MATMUL_SCRATCH } from "../../assembly/layout.ts";
@@ -8,6 +8,7 @@ import { elements } from "../program/dispatch.ts";
 import { defineOp, type GradientRule } from "../program/op.ts";
 import type { Value } from "../program/value.ts";
 import { columnSum } from "./columnSum.ts";
+import { scaled } from "./half.ts";
 
 type Transposes = { transposeA: boolean; transposeB: boolean };
 
@@ -27,55 +28,56 @@ function sizes(
 
 export const matmul = defineOp<Transposes>()({
   name: "matmul",
-  inputs: { a: "P Q", b: "R S", bias: "O?" },
+  inputs: { a: "float P Q", b: "float R S", bias: "O?", scale: "4?" },
   output: (dims, attributes) => {
     const [M, N] = sizes(dims, attributes);
     if (dims.O !== undefined && dims.O !== N)
       throw new LimbeckError("OP_SHAPE", `matmul: bias is [${dims.O}] but the product has ${N} columns`);
     return [M, N];
   },
+  dtype: "f32",
   accumulates: true,
-  parameters: (dims, attributes) => [
-    ...sizes(dims, attributes),
-    Number(attributes.transposeA),
-    Number(attributes.transposeB),
-  ],
-  dispatches: (dims, attributes) => {
+  parameters: (dims, of) => [...sizes(dims, of), Number(of.transposeA), Number(of.transposeB)],
+  dispatches: (dims, attributes, { inputs: [a, , bias, scale] }) => {
+    if (bias && scale) throw new LimbeckError("OP_INPUT", "matmul: on a GPU bias and scale have one place");
     const [M, N, K] = sizes(dims, attributes);
-    const { parts, ...tiled } = cut({ M, N, K, ...(attributes as Transposes) });
-    const product = { entry: "matmul", ...tiled };
+    const half = (a as Value).dtype === "f16";
+    const { parts, ...tiled } = cut({ M, N, K, half, scaled: scale !== null, ...(attributes as Transposes) });
+    const last = scale ? "scale" : "bias";
+    const product = { entry: "matmul", ...tiled, bind: ["out", "a", "b", last] };
     if (parts === 1) return [product];
     const [inParts, scratch] = [["scratch", "a", "b", "nothing"], 4 * M * N * parts];
     const { head, parameters } = tiled;
-    const bind = ["out", "scratch", "nothing", "bias"];
+    const bind = ["out", "scratch", "nothing", last];
     return [
       { ...product, bind: inParts, scratch },
       { entry: "matmulSum", head, grid: elements(M * N), parameters, bind },
     ];
   },
   scratch: (_, threads) => threads * MATMUL_SCRATCH,
-  gradient: ({ dy, inputs: { a, b }, attributes }): GradientRule => {
+  gradient: ({ dy: whole, inputs: { a, b }, attributes }): GradientRule => {
     const { transposeA, transposeB } = attributes as Transposes;
+    const { dy, scale } = a.dtype === "f16" ? scaled(whole) : { dy: whole };
     return {
       a: () =>
         transposeA
-          ? matmul({ a: b, b: dy }, { transposeA: transposeB, transposeB: true })
-          : matmul({ a: dy, b }, { transposeA: false, transposeB: !transposeB }),
+          ? matmul({ a: b, b: dy, scale }, { transposeA: transposeB, transposeB: true })
+          : matmul({ a: dy, b, scale }, { transposeA: false, transposeB: !transposeB }),
       b: () =>
         transposeB
-          ? matmul({ a: dy, b: a }, { transposeA: true, transposeB: transposeA })
-          : matmul({ a, b: dy }, { transposeA: !transposeA, transposeB: false }),
-      bias: () => columnSum({ x: dy }, {}),
+          ? matmul({ a: dy, b: a, scale }, { transposeA: true, transposeB: transposeA })
+          : matmul({ a, b: dy, scale }, { transposeA: !transposeA, transposeB: false }),
+      bias: () => columnSum({ x: whole }, {}),
     };
   },
-  formula: ({ inputs: { a, b, bias }, out, dims, attributes }) => {
+  formula: ({ inputs: { a, b, bias, scale }, out, dims, attributes }) => {
     const [M, N, K] = sizes(dims, attributes);
     for (let i = 0; i < M; i++)
       for (let j = 0; j < N; j++) {
-        let sum = bias ? bias[j] : 0;
+        let sum = 0;
         for (let k = 0; k < K; k++)
           sum += a[attributes.transposeA ? k * M + i : i * K + k] * b[attributes.transposeB ? j * K + k : k * N + j];
-        out[i * N + j] = sum;
+        out[i * N + j] = sum * (scale ? scale[1] : 1) + (bias ? bias[j] : 0);
       }
   },
 });

@@ -24,8 +24,14 @@ export function gradient(
 ): Set<Value> {
   const trace = loss.trace;
   const active = new Set<Value>(targets.keys());
-  for (const { inputs, output } of trace.instructions)
-    if (output && inputs.flat().some((input) => input && active.has(input))) active.add(output);
+  /** Parameters, and what only passes a gradient on to one. */
+  const parameterOf = new Map([...targets.keys()].map((parameter) => [parameter, parameter]));
+  for (const { op, inputs, output } of trace.instructions) {
+    if (!output || !inputs.flat().some((input) => input && active.has(input))) continue;
+    active.add(output);
+    const parameter = op.passes && parameterOf.get(inputs[0] as Value);
+    if (parameter) parameterOf.set(output, parameter);
+  }
   if (!active.has(loss)) throw new LimbeckError("NO_GRADIENT", "the loss does not depend on any trained parameter");
 
   const gradients = new Map<Value, Value>([[loss, seed]]);
@@ -47,11 +53,12 @@ export function gradient(
       if (!thunk) throw new LimbeckError("NO_GRADIENT", `${op.name} has no gradient for its input ${name}`);
       const before = trace.instructions.length;
       const contribution = thunk();
-      const target = targets.get(input);
+      const parameter = parameterOf.get(input);
+      const target = parameter && targets.get(parameter);
       if (target) {
         const maker = trace.instructions.at(-1);
         const direct = trace.instructions.length > before && maker?.output === contribution && maker.op.accumulates;
-        reached.add(input);
+        reached.add(parameter);
         trace.retarget(direct ? contribution : rules.copy(contribution), target, true);
       } else pass(input, contribution);
     }

@@ -1,7 +1,7 @@
 // What an op is: a shape rule, a parameter block, a gradient and its f64 formula, all as plain data and functions. No device code.
 //
 // Shapes are written as patterns: "N D" (letters bind dimensions), "..." (any number of dimensions), "1" (a literal), a leading
-// "u32" (dtype; "any": f32 or u32, and the output like it) and a trailing "?" (optional input); "...|1" (this shape, or one number for all), "*" (any number of values).
+// "u32" (dtype; "any": f32 or u32, and the output like it; "float": f32 or f16, all of them alike) and a trailing "?" (optional input); "...|1" (this shape, or one number for all), "*" (any number of values).
 // An output letter that no input binds is read from the attribute of that name.
 
 import { LimbeckError } from "../errors.ts";
@@ -37,6 +37,10 @@ export interface Op<I extends string = string> {
   readonly inputs: Readonly<Record<I, string>>;
   /** Pattern of the output, a function where a pattern cannot say it, or null for an op that only writes state. */
   readonly output: string | ((dims: Dims, attributes: Attributes) => number[]) | null;
+  /** Of the output; absent: that of the input called "any", else f32. */
+  readonly dtype?: Dtype;
+  /** The gradient of its input is dy itself: a parameter's goes into its state from where that of the output is made. */
+  readonly passes?: true;
   /** Inputs that are written in place (state only). */
   readonly writes?: readonly I[];
   /** True when every executor can add the result to what the output already holds. */
@@ -95,7 +99,7 @@ export function inferShape(
   attributes: Attributes,
 ): { dims: Dims; shape: number[] | null; dtype: Dtype } {
   const dims: Record<string, number> = {};
-  let result: Dtype = "f32";
+  let result: Dtype | undefined;
   for (const [key, value] of Object.entries(attributes)) if (typeof value === "number") dims[key] = value;
   let any: readonly number[] | undefined;
   const fail = (name: string, expected: string, got: unknown): never => {
@@ -109,13 +113,15 @@ export function inferShape(
     if (pattern === "*") continue;
     const tokens = pattern.replace("?", "").split(" ");
     const value = inputs[name];
-    const typed = ["u32", "any"].includes(tokens[0]) ? tokens.shift() : "f32";
+    const typed = ["u32", "any", "float"].includes(tokens[0]) ? tokens.shift() : "f32";
     if (value === undefined) {
       if (!pattern.endsWith("?")) fail(name, tokens.join(" "), "missing");
       continue;
     }
     const { dtype, shape } = value as Value;
-    if (typed === "any") result = dtype;
+    const fits =
+      typed === "any" ? dtype !== "f16" : typed === "float" && dtype !== "u32" && (result ?? dtype) === dtype;
+    if (fits) result = dtype;
     else if (dtype !== typed) fail(name, `${typed} ${tokens.join(" ")}`, "another dtype");
     if (tokens[0] === "...|1") {
       if (shape.join() !== "1" && shape.join() !== any?.join()) fail(name, `${any} or 1`, `[${shape}]`);
@@ -138,13 +144,14 @@ export function inferShape(
     });
   }
   dims.total = (any ?? []).reduce((product, dimension) => product * dimension, 1);
-  if (op.output === null) return { dims, shape: null, dtype: result };
-  if (typeof op.output === "function") return { dims, shape: op.output(dims, attributes), dtype: result };
+  const dtype = op.dtype ?? result ?? "f32";
+  if (op.output === null) return { dims, shape: null, dtype };
+  if (typeof op.output === "function") return { dims, shape: op.output(dims, attributes), dtype };
   const shape = op.output.split(" ").flatMap((token) => {
     if (token === "...") return [...(any ?? [])];
     if (/^\d+$/.test(token)) return [Number(token)];
     if (dims[token] === undefined) throw new LimbeckError("OP_SHAPE", `${op.name}: attribute ${token} is missing`);
     return [dims[token]];
   });
-  return { dims, shape, dtype: result };
+  return { dims, shape, dtype };
 }

@@ -22,14 +22,14 @@ interface Life {
  * The largest first (Pisarchyk & Lee 2020, arXiv:2001.03288, "greedy by size"): into the smallest slot that is free all its life, else
  * into a new one. So a slot is as large as its largest value, and no small value keeps a large one waiting.
  */
-export function plan(program: Program): Plan {
+export function plan(program: Program, bytesOf = (value: Value): number => 4 * sizeOf(value)): Plan {
   const lives = new Map<Value, Life>();
   program.instructions.forEach(({ inputs, output }, i) => {
     for (const value of [...inputs.flat(), output]) {
       if (value?.storage !== "temporary") continue;
       const life = lives.get(value);
       if (life) life.to = i;
-      else lives.set(value, { value, bytes: Math.ceil((sizeOf(value) * 4) / 256) * 256, from: i, to: i });
+      else lives.set(value, { value, bytes: Math.ceil(bytesOf(value) / 256) * 256, from: i, to: i });
     }
   });
   const slots: { readonly bytes: number; readonly held: Life[] }[] = [];

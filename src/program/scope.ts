@@ -15,10 +15,13 @@ export class Scope {
     readonly parameters: Map<string, Value> = new Map(),
     /** Those of them that training leaves alone. */
     readonly frozen: Set<Value> = new Set(),
+    /** What linear layers have read in half precision so far, rounded once each; absent: they multiply in f32. */
+    readonly halves?: Map<Value, Value>,
   ) {}
 
   in(name: string): Scope {
-    return new Scope(this.trace, this.owner, this.training, this.#join(name), this.parameters, this.frozen);
+    const { trace, owner, training, parameters, frozen, halves } = this;
+    return new Scope(trace, owner, training, this.#join(name), parameters, frozen, halves);
   }
 
   parameter(name: string, shape: readonly number[]): Value {

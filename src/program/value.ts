@@ -5,7 +5,8 @@ import type { Trace } from "./program.ts";
 /** "No id", "no label": a u32 that points nowhere. */
 export const NONE = 0xffffffff;
 
-export type Dtype = "f32" | "u32";
+/** f16: temporaries only, operands of products; an executor without half precision keeps them in f32, rounded. */
+export type Dtype = "f32" | "u32" | "f16";
 
 /**
  * input: written by the host (or by another program) before a run; state: parameters, gradients, moments;
@@ -34,6 +35,11 @@ export class Value {
   get trace(): Trace {
     return this.#trace;
   }
+}
+
+/** Bytes on a device that has half precision; a multiple of 4. */
+export function packedBytes(value: { readonly shape: readonly number[]; readonly dtype: Dtype }): number {
+  return value.dtype === "f16" ? 4 * Math.ceil(sizeOf(value) / 2) : 4 * sizeOf(value);
 }
 
 /** Number of elements. */

@@ -60,7 +60,7 @@ describe("usage", () => {
     [`finetune --model base --out x ${SMALL} --warmup-ratio 2`, "--warmup-ratio: 2 is not a number from 0 to 1."],
     ["predict --model nowhere text", "nowhere: there is no such folder"],
     ["predict --model base text", "this model has no classifier yet"],
-    ["evaluate --gpu-features f64", `expected some of subgroups, timestamp-query, or none, found "f64"`],
+    ["evaluate --gpu-features f64", `expected some of subgroups, timestamp-query, shader-f16, or none, found "f64"`],
     [`finetune --model base --out x ${SMALL} --profile --device reference`, "the reference executor is not timed"],
   ])("limbeck %s: exit 2 and one message", async (args, message) => {
     const { code, stdout, stderr } = await (args === "" ? start([]).ended : limbeck(args));

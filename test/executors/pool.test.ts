@@ -89,7 +89,7 @@ function multiply(pools: readonly Opened[], p: Product, base: number): void {
     const [atA, atB, atBias] = [a, b, bias].map(place);
     const guard = new Float32Array(4).fill(7);
     const atC = place(Float32Array.of(...guard, ...old, ...guard)) + guard.byteLength;
-    const words = [next, atC, Number(p.accumulate), atA, atB, p.bias ? atBias : 0];
+    const words = [next, atC, Number(p.accumulate), atA, atB, p.bias ? atBias : 0, 0];
     words.push(p.M, p.N, p.K, Number(p.transposeA), Number(p.transposeB));
     pool.run(writeList(memory, [[Opcode.matmul, ...words]]));
     const out = new Float32Array(memory.buffer, atC - guard.byteLength, old.length + 8).slice();
