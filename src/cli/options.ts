@@ -151,6 +151,7 @@ const GROUPS = {
       trained("seed", "seed", "of everything random"),
       ["--eval-steps <n>", "updates between evaluations (default: one per epoch)", number],
       trained("loggingSteps", "logging-steps", "updates between reports"),
+      ["--fp16", "mixed precision, on a GPU that has half precision (shader-f16)", yes],
     ],
   },
   length: {

@@ -69,6 +69,7 @@ function stepText(event: Step): string {
     `${count(event.tokensPerSecond)} tokens/s`,
     bytes(event.memoryBytes),
     `learning rate ${event.learningRate.toPrecision(3)}`,
+    ...(event.lossScale === undefined ? [] : [`loss scale ${event.lossScale}, ${event.skippedSteps} skipped`]),
   ].join(", ");
 }
 

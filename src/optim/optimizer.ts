@@ -50,12 +50,12 @@ function decays(shape: readonly number[]): boolean {
   return shape.length > 1;
 }
 
-/** Traces the update of all parameters (state name → shape). */
+/** Traces the update of all parameters (state name → shape); returns the norm of their gradients. */
 export function traceUpdate(
   trace: Trace,
   optimizer: Optimizer,
   parameters: ReadonlyMap<string, readonly number[]>,
-): void {
+): Value {
   const tensors = [...parameters].map(([name, shape]) => trace.state(companions(name).gradient, shape));
   const norm = keep(globalNorm({ tensors }, {}), GRADIENT_NORM.name);
   const hyper = trace.input(HYPER.name, HYPER.shape);
@@ -65,6 +65,7 @@ export function traceUpdate(
     const of = { w: state(name), g: state(gradient), m: state(m), v: state(v), hyper, norm };
     optimizer.update(of, { decay: decays(shape) });
   }
+  return norm;
 }
 
 /** The host's side of every optimiser: powers of β as running products, because `**` differs between engines. */

@@ -15,6 +15,8 @@ export interface TrainingOptions extends StageOptions {
   evalSteps: number;
   /** Reports every so many updates. */
   loggingSteps: number;
+  /** Mixed precision, on a GPU with shader-f16: linear layers multiply numbers of half precision, everything else is f32. */
+  fp16: boolean;
 }
 
 export const TRAINING: TrainingOptions = {
@@ -32,6 +34,7 @@ export const TRAINING: TrainingOptions = {
   seed: 42,
   evalSteps: 0,
   loggingSteps: 25,
+  fp16: false,
 };
 
 export interface DeviceOptions {
@@ -43,7 +46,7 @@ export interface DeviceOptions {
   numerics: "strict" | "fast";
   /** 0: as many as the host has cores, at most 8. */
   threads: number;
-  /** Features of a GPU that may be used where it has them. They change no bit. */
+  /** Features of a GPU that may be used where it has them. They change no bit; only fp16 makes use of half precision. */
   gpuFeatures: readonly Feature[];
 }
 

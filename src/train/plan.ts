@@ -14,7 +14,7 @@ import type { BatchShape } from "../models/features.ts";
 import type { ModelConfig } from "../models/index.ts";
 import { plan as planSlots } from "../program/plan.ts";
 import type { Instruction } from "../program/program.ts";
-import { sizeOf, type Value } from "../program/value.ts";
+import { packedBytes, sizeOf, type Value } from "../program/value.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { type DistillOptions, distillSetup } from "./distill.ts";
 import { type EncodedSet, encode, truncationNote } from "./evaluate.ts";
@@ -113,7 +113,7 @@ export async function plan(runtime: Runtime, options: PlanOptions): Promise<RunP
   const programs = function* () {
     for (const { structure, options: own, rows } of stages) yield* trainingPrograms(structure, own.batchSize, rows);
   };
-  const device = await openDevice(runtime, options, programs);
+  const device = await openDevice(runtime, options, programs, { fp16: stages[0].options.fp16 });
   try {
     for (const [owner, weights] of placesOf(setup)) placeWeights(device.executor, owner, weights);
     const measured = { steps: 0, tokens: 0, seconds: 0 };
@@ -236,7 +236,7 @@ function memoryOf(structure: StepStructure, shape: BatchShape): RunPlan["memory"
     student: bytesOf((value) => value.storage === "state" && !isTeacher(value)),
     teachers: bytesOf(isTeacher),
     inputs: bytesOf((value) => value.storage === "input"),
-    temporaries: Math.max(...programs.map((program) => sum(planSlots(program).slots))),
+    temporaries: Math.max(...programs.map((program) => sum(planSlots(program, packedBytes).slots))),
   };
   return { ...parts, total: sum(Object.values(parts)) };
 }

@@ -13,7 +13,7 @@ import {
   shown,
 } from "../models/features.ts";
 import { type ModelConfig, traceModel } from "../models/index.ts";
-import { add, gradient, keep, linear, mul } from "../ops/index.ts";
+import { add, gradient, keep, LOSS_SCALE, linear, lossScale, mul } from "../ops/index.ts";
 import { companions, type Optimizer, traceUpdate } from "../optim/optimizer.ts";
 import { type Program, Trace } from "../program/program.ts";
 import { Scope } from "../program/scope.ts";
@@ -25,6 +25,12 @@ import { traceTerms } from "../recipes/terms.ts";
 export interface Placed {
   readonly owner: string;
   readonly config: ModelConfig;
+  /** Mixed precision: its linear layers multiply numbers of half precision and add in f32. */
+  readonly half?: boolean;
+}
+
+function scopeOf(trace: Trace, { owner, half }: Placed, training: boolean): Scope {
+  return new Scope(trace, owner, training, "", new Map(), new Set(), half ? new Map() : undefined);
 }
 
 /** Everything about a training step that is structure; what varies from step to step is an input. */
@@ -54,17 +60,19 @@ export function parametersOf(config: ModelConfig): Map<string, readonly number[]
   return new Map([...scope.parameters].map(([path, value]) => [path, value.shape]));
 }
 
-export function forwardProgram({ owner, config }: Placed, shape: BatchShape): Program {
+export function forwardProgram(placed: Placed, shape: BatchShape): Program {
+  const { owner, config } = placed;
   const trace = new Trace();
-  const { logits } = traceModel(new Scope(trace, owner, false), config, batchValues(trace, shape));
+  const { logits } = traceModel(scopeOf(trace, placed, false), config, batchValues(trace, shape));
   keep(logits, logitsOf(owner, shape.sequences, config.num_labels).name);
   return trace.finish(`forward ${owner}`);
 }
 
 /** Features by their paths: "logits", "hidden.3". */
-export function featureProgram({ owner, config }: Placed, paths: readonly string[], shape: BatchShape): Program {
+export function featureProgram(placed: Placed, paths: readonly string[], shape: BatchShape): Program {
+  const { owner, config } = placed;
   const trace = new Trace();
-  const features = traceModel(new Scope(trace, owner, false), config, batchValues(trace, shape));
+  const features = traceModel(scopeOf(trace, placed, false), config, batchValues(trace, shape));
   for (const path of paths) {
     const [name, layer] = path.split(".") as [FeatureName, string | undefined];
     const feature = features[name] as Value | readonly Value[];
@@ -89,7 +97,7 @@ class TeacherFeatures {
     into: Trace,
     shape: BatchShape,
   ) {
-    const scope = new Scope(this.#trace, placed.owner, false);
+    const scope = scopeOf(this.#trace, placed, false);
     const own = traceModel(scope, placed.config, batchValues(this.#trace, shape));
     const facade: Record<string, unknown> = {};
     const offer = (holder: object, key: string | number, path: string, value: Value) =>
@@ -147,7 +155,7 @@ export function stepPrograms(structure: StepStructure, shape: BatchShape): StepP
   const { student, stage } = structure;
   const trace = new Trace();
   const batch: BatchValues = batchValues(trace, shape);
-  const scope = new Scope(trace, student.owner, true);
+  const scope = scopeOf(trace, student, true);
   const own = new Scope(trace, PROJECT, true);
   const teachers = structure.teachers.map((teacher) => new TeacherFeatures(teacher, trace, shape));
   const terms = traceTerms(stage, {
@@ -188,6 +196,7 @@ export function trainedParameters(structure: StepStructure): StepPrograms["train
 
 export function updateProgram(structure: StepStructure): Program {
   const trace = new Trace();
-  traceUpdate(trace, structure.optimizer, trainedParameters(structure));
+  const norm = traceUpdate(trace, structure.optimizer, trainedParameters(structure));
+  if (structure.student.half) lossScale({ state: trace.state(LOSS_SCALE.name, LOSS_SCALE.shape), norm }, {});
   return trace.finish("update");
 }

@@ -133,6 +133,7 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
   const began = performance.now();
   let metrics: Metrics | undefined;
   let evaluatedAt = 0;
+  let skipped = 0;
   let [step, tokens, reportedTokens, reportedAt, paused] = [0, 0, 0, began, 0];
   for (let epoch = 0; step < planned && !signal?.aborted; epoch++) {
     for (const indices of batchesOfEpoch(epoch)) {
@@ -147,6 +148,7 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
       step++;
       yield* notes();
       tokens += batches.reduce((sum, batch) => sum + batch.tokens, 0);
+      skipped = result?.skippedSteps ?? skipped;
       if (result && reported) {
         const now = performance.now();
         yield {
@@ -182,6 +184,11 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
     }
   }
   await trainer.settle();
+  if (skipped > 0)
+    yield {
+      type: "note",
+      text: `${skipped} of ${step} steps were skipped: gradients left the range of half precision`,
+    };
   const seconds = (performance.now() - began - paused) / 1000;
   return { steps: step, planned, seconds, tokens, metrics };
 }

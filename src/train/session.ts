@@ -38,21 +38,33 @@ export interface Device {
 /** What will run, as far as that is known: a GPU is asked for larger limits than WebGPU's own only if these programs need them. */
 type Programs = () => Iterable<Program>;
 
+/** What a run wants of its device beyond what every device can do. */
+interface Extras {
+  readonly profile?: Profile;
+  /** Half precision: of a GPU alone, because WASM would only round to it. */
+  readonly fp16?: boolean;
+}
+
 /** What a GPU is asked for. */
-interface Wishes {
+interface Wishes extends Extras {
   readonly programs: Programs;
   readonly features: readonly Feature[];
-  readonly profile?: Profile;
 }
+
+const noHalf = (why: string) =>
+  new InputError("FP16", `half precision needs a GPU with shader-f16: ${why}; leave --fp16 out.`, { where: "--fp16" });
 
 export async function openDevice(
   runtime: Runtime,
   options: Partial<DeviceOptions>,
   programs: Programs = () => [],
-  profile?: Profile,
+  { profile, fp16 = false }: Extras = {},
 ): Promise<Device> {
-  const gpu: Wishes = { programs, profile, features: options.gpuFeatures ?? DEVICE.gpuFeatures };
+  const useful = options.gpuFeatures ?? DEVICE.gpuFeatures;
+  const features = useful.filter((name) => fp16 || name !== "shader-f16");
+  const gpu: Wishes = { programs, profile, fp16, features };
   const device = options.device ?? DEVICE.device;
+  if (fp16 && (device === "wasm" || device === "reference")) throw noHalf(`${device} would only round to it`);
   const numerics = options.numerics ?? DEVICE.numerics;
   if (numerics !== "strict")
     throw new InputError(
@@ -107,6 +119,8 @@ async function openGpu(
   check?: (adapter: Adapter, executor: Executor) => Promise<string | undefined>,
 ): Promise<Device> {
   const adapter = await find();
+  if (wishes.fp16 && !wishes.features.includes("shader-f16")) throw noHalf("--gpu-features leaves that out");
+  if (wishes.fp16 && !adapter.features.has("shader-f16")) throw noHalf(`${adapter.name} has none`);
   const executor = await WebgpuExecutor.create(adapter, limitsFor(wishes.programs()), wishes.features);
   try {
     const right = await requireRight(executor, adapter.name);
@@ -146,9 +160,11 @@ async function openBest(runtime: Runtime, options: Partial<DeviceOptions>, wishe
   try {
     return await openGpu(find, wishes, check);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    if (error instanceof InputError && error.code === "FP16") throw error;
+    const why = (error instanceof Error ? error.message : String(error)).replace(USE_WASM, "");
+    if (wishes.fp16) throw noHalf(why);
     const wasm = await openWasm(runtime, options, wishes.profile);
-    return { ...wasm, choice: `${wasm.choice}, because ${why.replace(USE_WASM, "")}` };
+    return { ...wasm, choice: `${wasm.choice}, because ${why}` };
   }
 }
 

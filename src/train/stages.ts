@@ -21,7 +21,7 @@ export interface StageChoice extends Partial<TrainingOptions> {
 const OPTIONAL = ["adamBeta1", "adamBeta2", "adamEpsilon"] as const;
 const NAMES = new Set<string>([...Object.keys(TRAINING), ...OPTIONAL]);
 /** Of the run, not of a stage. */
-const SHARED = new Set(["maxLength", "seed", "evalSteps", "loggingSteps"]);
+const SHARED = new Set(["maxLength", "seed", "evalSteps", "loggingSteps", "fp16"]);
 
 const picked = (options: object, holds: (name: string) => boolean): Partial<TrainingOptions> =>
   Object.fromEntries(Object.entries(options).filter(([name, value]) => value !== undefined && holds(name)));

@@ -1,7 +1,7 @@
 // What teachers say of the rows of a stage: computed once, kept in a folder, and handed to every step in place of the teachers' programs.
 // The rows of a stage are the same in every epoch (copies that augmentation makes are made before it), so one pass over them is enough.
 //   KEY of what is kept   weights and config.json of the teacher, token ids and segments of all rows (so: data, tokenizer, length,
-//                         augmentation), limbeck's version, the executor (and GPU) whose bits they are, and the precision
+//                         augmentation), limbeck's version, the executor (GPU, fp16) whose bits they are, and the precision
 // A sequence of n tokens has D numbers of a feature of sequences, n·D of one of tokens, n·H·n of one of pairs (attention scores).
 // In f32 the numbers are those that the program wrote: under WASM, whose rows do not depend on what else is in a batch, a run with the
 // cache gives the very bytes of one without. f16 rounds each to 11 bits: a relative error of 2^-11 at most.
@@ -56,7 +56,7 @@ export async function* openTaught(cache: CacheFolder, given: TaughtRows): AsyncG
     const model = await hashOfWeights(given.weights.get(placed.owner) as Weights);
     const identity = {
       ...{ model, config: await sha256(JSON.stringify(placed.config)), data: rowsHash },
-      ...{ limbeck: VERSION, executor: given.device.numerics },
+      ...{ limbeck: VERSION, executor: `${given.device.numerics}${placed.half ? ", fp16" : ""}` },
     };
     for (const [path, [, width]] of features[i]) {
       const of = ROWS[path.split(".")[0] as FeatureName];

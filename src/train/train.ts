@@ -146,13 +146,14 @@ export function placesOf({ student, teachers, textTeacher }: Models): [owner: st
 /** What of a stage is structure of its programs. */
 export function structureOf(setup: Models, { stage, options }: RunStage): StepStructure {
   const { student, teachers, textTeacher, softLabels } = setup;
+  const half = options.fp16;
   return {
     ...(softLabels && stage.data !== "text" ? { softLabels: student.config.num_labels } : {}),
-    student: { owner: "student", config: student.config },
+    student: { owner: "student", config: student.config, half },
     teachers:
       stage.data === "text" && textTeacher
-        ? [{ owner: "textTeacher", config: textTeacher.config }]
-        : teachers.map(({ config }, i) => ({ owner: `teacher${i}`, config })),
+        ? [{ owner: "textTeacher", config: textTeacher.config, half }]
+        : teachers.map(({ config }, i) => ({ owner: `teacher${i}`, config, half })),
     stage,
     regression: labelsOf(student.config) === null,
     optimizer: optimizerNamed(options.optimizer),
@@ -198,8 +199,10 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
       yield* trainingPrograms(structures[i], stage.options.batchSize, rowsOf(stage).rows, evalSet?.rows);
   };
   const profile = common.profile ? new Profile() : undefined;
-  const instead = () => openDevice(runtime, { ...common, device: "wasm" }, programs, profile);
-  const device = new LastingDevice(await openDevice(runtime, common, programs, profile), instead);
+  // In the place of a GPU, WASM rounds to half precision where the GPU did.
+  const instead = () => openDevice(runtime, { ...common, device: "wasm" }, programs, { profile });
+  const opened = await openDevice(runtime, common, programs, { profile, fp16: options.fp16 });
+  const device = new LastingDevice(opened, instead);
   try {
     yield tell(device.choice);
     for (const text of [...all.flatMap((model) => model.notes), ...data.notes]) yield tell(text);
@@ -348,7 +351,7 @@ const withoutLabels = (set: EncodedSet): EncodedSet => ({
 
 /** A stage's own numbers. */
 function stageRecord({ options }: RunStage): Partial<TrainingOptions> {
-  const { maxLength, seed, evalSteps, loggingSteps, ...own } = options;
+  const { maxLength, seed, evalSteps, loggingSteps, fp16, ...own } = options;
   return own;
 }
 

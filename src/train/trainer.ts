@@ -5,6 +5,7 @@ import { LimbeckError } from "../errors.ts";
 import type { Executor, Loaded, Persistent } from "../executors/executor.ts";
 import type { BatchShape } from "../models/features.ts";
 import type { ModelConfig } from "../models/index.ts";
+import { LOSS_SCALE } from "../ops/index.ts";
 import { Clock, companions, GRADIENT_NORM, HYPER, type OptimizerOptions } from "../optim/optimizer.ts";
 import { sizeOf } from "../program/value.ts";
 import { Random } from "../random.ts";
@@ -36,7 +37,11 @@ export interface StepResult {
   loss: number;
   /** The recipe's terms, unweighted. */
   terms: Record<string, number>;
+  /** In mixed precision not finite where the step was skipped and the scale halved. */
   gradientNorm: number;
+  /** In mixed precision: of the next step, and how many steps were skipped so far. */
+  lossScale?: number;
+  skippedSteps?: number;
 }
 
 export function shapeOf(batch: Batch): BatchShape {
@@ -105,6 +110,9 @@ interface LoadedStep {
   terms: readonly string[];
 }
 
+/** The first scale of the loss in mixed precision, as torch.amp.GradScaler has it. */
+const FIRST_SCALE = 65536;
+
 /** Of a recipe's matrices before training, as BERT's own. */
 const PROJECTION_DEVIATION = 0.02;
 
@@ -143,6 +151,7 @@ export class Trainer {
       if (name.startsWith(`${PROJECT}/`))
         write(name, normals(new Random(options.seed, `init/${name}`), sizeOf({ shape }), PROJECTION_DEVIATION));
     }
+    if (structure.student.half) executor.write(LOSS_SCALE, Float64Array.of(FIRST_SCALE, 1 / FIRST_SCALE, 0, 0));
   }
 
   #loadedStep(shape: BatchShape): LoadedStep {
@@ -184,11 +193,11 @@ export class Trainer {
     scalar(TEMPERATURE, hyper.temperature);
     for (const [term, weight] of Object.entries(weights)) scalar(weightOf(term), weight);
 
-    const number = (value: Persistent): Promise<number> => {
-      const read = executor.read(value, later).then(([x]) => x);
+    const read = (value: Persistent): Promise<ArrayLike<number>> => {
+      const numbers = executor.read(value, later);
       // Should the device be lost further down, nobody waits for this one.
-      read.catch(() => {});
-      return read;
+      numbers.catch(() => {});
+      return numbers;
     };
     const parts = microBatches.map((batch, i) => {
       const step = this.#loadedStep(shapeOf(batch));
@@ -197,27 +206,31 @@ export class Trainer {
       for (const [value, data] of taught[i] ?? []) executor.write(value, data);
       for (const teacher of step.teachers) executor.run(teacher);
       executor.run(step.gradient);
-      return { loss: number(LOSS), terms: step.terms.map((term) => [term, number(metricOf(term))] as const) };
+      return { loss: read(LOSS), terms: step.terms.map((term) => [term, read(metricOf(term))] as const) };
     });
     executor.write(HYPER, this.#clock.next(learningRate));
     executor.run(this.#update);
-    const norm = number(GRADIENT_NORM);
+    const norm = read(GRADIENT_NORM);
+    const scaling = structure.student.half ? read(LOSS_SCALE) : undefined;
     if (later) {
       const end = executor.finished();
       end.catch(() => {});
       this.#ends.push(end);
     }
 
-    const result: StepResult = { loss: 0, terms: {}, gradientNorm: await norm };
+    const result: StepResult = { loss: 0, terms: {}, gradientNorm: (await norm)[0] };
     for (const { loss, terms } of parts) {
-      result.loss += await loss;
-      for (const [term, value] of terms) result.terms[term] = (result.terms[term] ?? 0) + (await value);
+      result.loss += (await loss)[0];
+      for (const [term, value] of terms) result.terms[term] = (result.terms[term] ?? 0) + (await value)[0];
     }
-    if (!Number.isFinite(result.loss) || !Number.isFinite(result.gradientNorm)) {
+    if (scaling) [result.lossScale, , , result.skippedSteps] = Array.from(await scaling);
+    // A scale that is too large shows by trying: the device refused the update, and the next step has half of it.
+    const tried = result.lossScale !== undefined && result.lossScale >= 1;
+    if (!Number.isFinite(result.loss) || !(Number.isFinite(result.gradientNorm) || tried)) {
       const terms = Object.entries(result.terms).map(([name, value]) => `${name} ${value}`);
       throw new NonfiniteError(
         "NONFINITE_LOSS",
-        `the loss is ${result.loss} (${terms.join(", ")}) and the gradient norm ${result.gradientNorm}; the weights of the step before are kept. Use a smaller --learning-rate.`,
+        `the loss is ${result.loss} (${terms.join(", ")}) and the gradient norm ${result.gradientNorm}; the weights of the step before are kept. Use a smaller --learning-rate${scaling ? ", or leave out --fp16" : ""}.`,
       );
     }
     return result;
@@ -231,8 +244,9 @@ export class Trainer {
   /** Everything from which the next step follows. Nothing may be enqueued before it is there. */
   async snapshot(): Promise<TrainerState> {
     const shapes = this.#parameters.flatMap(([name, { shape, moments }]) =>
-      [name, ...moments].map((own) => [own, shape] as const),
+      [name, ...moments].map((own): [string, readonly number[]] => [own, shape]),
     );
+    if (this.structure.student.half) shapes.push([LOSS_SCALE.name, LOSS_SCALE.shape]);
     const tensors = await readTensors(this.executor, shapes);
     return { microBatches: this.#microBatches, clock: this.#clock.state, tensors };
   }
@@ -248,6 +262,7 @@ export class Trainer {
 
   /** Frees what only training needs. */
   release(): void {
+    this.executor.release(LOSS_SCALE.name);
     for (const [name, { gradient, moments }] of this.#parameters) {
       for (const own of [gradient, ...moments]) this.executor.release(own);
       if (name.startsWith(`${PROJECT}/`)) this.executor.release(name);

@@ -62,6 +62,10 @@ describe("usage", () => {
     ["predict --model base text", "this model has no classifier yet"],
     ["evaluate --gpu-features f64", `expected some of subgroups, timestamp-query, shader-f16, or none, found "f64"`],
     [`finetune --model base --out x ${SMALL} --profile --device reference`, "the reference executor is not timed"],
+    [
+      `finetune --model base --out x ${SMALL} --fp16 --device wasm`,
+      "--fp16: half precision needs a GPU with shader-f16",
+    ],
   ])("limbeck %s: exit 2 and one message", async (args, message) => {
     const { code, stdout, stderr } = await (args === "" ? start([]).ended : limbeck(args));
     expect(code).toBe(2);

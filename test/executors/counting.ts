@@ -114,7 +114,7 @@ export function countingDevice(milliseconds = 0): { device: GPUDevice; counts: C
     },
   };
   const device = {
-    ...{ limits: LIMITS, features: new Set(), lost: new Promise(() => {}), queue },
+    ...{ limits: LIMITS, features: new Set(["shader-f16"]), lost: new Promise(() => {}), queue },
     ...{ createBuffer, createBindGroup, createCommandEncoder },
     createComputePipeline: ({ label }: GPUComputePipelineDescriptor) => {
       counts.pipelines++;

@@ -83,6 +83,12 @@ const STEPS = 300;
 
 describe.each([
   ["fine-tuning 4×312", structure(small, "hard"), { dispatches: 380, submits: 10 }],
+  // Every weight, activation and gradient that a linear layer multiplies is rounded first.
+  [
+    "fine-tuning 4×312 with --fp16",
+    { ...structure(small, "hard"), student: { owner: "student", config: small, half: true } },
+    { dispatches: 450, submits: 10 },
+  ],
   ["BERT-base → 4×312 by kd", structure(small, "kd", base), { dispatches: 570, submits: 20 }],
   [
     "BERT-base → 6 layers by pkd-skip",
