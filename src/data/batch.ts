@@ -15,6 +15,8 @@ export interface Encoded {
   label?: number;
   /** Logits of a teacher. [C] */
   soft?: readonly number[];
+  /** What masked tokens were, NONE where nothing is masked. */
+  targets?: ArrayLike<number>;
 }
 
 export interface BatchOptions {
@@ -28,6 +30,10 @@ export interface BatchOptions {
   /** Divisors of the losses, when they count more than this batch (gradient accumulation). */
   labelledCount?: number;
   sequenceCount?: number;
+  tokenCount?: number;
+  maskedCount?: number;
+  /** K: rows that may be masked, as a share of N. */
+  maskedShare?: number;
 }
 
 export interface Batch {
@@ -42,6 +48,8 @@ export interface Batch {
   longest: number;
   /** How many of the N rows are real tokens. */
   tokens: number;
+  /** K; 0 where nothing is masked. */
+  masked: number;
   ids: Uint32Array; // [N]
   segments: Uint32Array; // [N]
   positions: Uint32Array; // [N]
@@ -58,23 +66,28 @@ export interface Batch {
   lastOfText: Uint32Array; // [B]
   firstOfPair: Uint32Array; // [B]; the second text's last row is `last`
   labels: Uint32Array; // [B]
+  targets: Uint32Array; // [N], what masked tokens were
+  maskedRows: Uint32Array; // [K], their rows
   // In f64, which the reference executor keeps; an f32 executor rounds when it is given them.
   scores: Float64Array; // [B]
   softLabels?: Float64Array; // [B·C], logits of a teacher where rows bring them
   labelWeight: Float64Array; // [B], 1/labelledCount or 0
   rowWeight: Float64Array; // [B], 1/sequenceCount or 0
   tokenWeight: Float64Array; // [N], 1/(sequenceCount·length of its sequence) or 0
+  eachWeight: Float64Array; // [N], 1/tokenCount or 0
+  targetWeight: Float64Array; // [N], 1/maskedCount or 0
 }
 
 export function makeBatch(encoded: readonly Encoded[], options: BatchOptions): Batch {
-  const { size, kind = "classification", rowBucket = 64, lengthBucket = 16 } = options;
+  const { size, kind = "classification", rowBucket = 64, lengthBucket = 16, maskedShare = 0 } = options;
   if (encoded.length === 0 || encoded.length > size) {
     throw new LimbeckError("BATCH_SIZE", `a batch of ${size} sequences needs 1 to ${size}, got ${encoded.length}`);
   }
   let tokens = 0;
   let longest = 0;
   let labelled = 0;
-  for (const { ids, segments, label } of encoded) {
+  let masks = 0;
+  for (const { ids, segments, label, targets } of encoded) {
     if (ids.length === 0 || ids.length !== segments.length) {
       throw new LimbeckError(
         "BATCH_SEQUENCE",
@@ -84,6 +97,7 @@ export function makeBatch(encoded: readonly Encoded[], options: BatchOptions): B
     tokens += ids.length;
     longest = Math.max(longest, ids.length);
     if (label !== undefined) labelled++;
+    masks += countMasked(targets);
   }
   const rows = Math.ceil(tokens / rowBucket) * rowBucket;
   const batch: Batch = {
@@ -93,6 +107,7 @@ export function makeBatch(encoded: readonly Encoded[], options: BatchOptions): B
     rows,
     longest: Math.ceil(longest / lengthBucket) * lengthBucket,
     tokens,
+    masked: Math.ceil(maskedShare * rows),
     ids: new Uint32Array(rows).fill(NONE),
     segments: new Uint32Array(rows).fill(NONE),
     positions: new Uint32Array(rows).fill(NONE),
@@ -107,17 +122,24 @@ export function makeBatch(encoded: readonly Encoded[], options: BatchOptions): B
     lastOfText: new Uint32Array(size).fill(NONE),
     firstOfPair: new Uint32Array(size).fill(NONE),
     labels: new Uint32Array(size).fill(NONE),
+    targets: new Uint32Array(rows).fill(NONE),
+    maskedRows: new Uint32Array(Math.ceil(maskedShare * rows)).fill(NONE),
     scores: new Float64Array(size),
     labelWeight: new Float64Array(size),
     rowWeight: new Float64Array(size),
     tokenWeight: new Float64Array(rows),
+    eachWeight: new Float64Array(rows),
+    targetWeight: new Float64Array(rows),
   };
   const labelWeight = 1 / (options.labelledCount ?? labelled);
   const rowWeight = 1 / (options.sequenceCount ?? encoded.length);
+  const eachWeight = 1 / (options.tokenCount ?? tokens);
+  const targetWeight = 1 / (options.maskedCount ?? masks);
   let row = 0;
   const C = encoded[0].soft?.length;
   if (C !== undefined) batch.softLabels = new Float64Array(size * C);
-  encoded.forEach(({ ids, segments, label, soft }, sequence) => {
+  let masked = 0;
+  encoded.forEach(({ ids, segments, label, soft, targets }, sequence) => {
     batch.offsets[sequence] = row;
     batch.first[sequence] = row;
     batch.rowWeight[sequence] = rowWeight;
@@ -133,12 +155,21 @@ export function makeBatch(encoded: readonly Encoded[], options: BatchOptions): B
       batch.segments[row] = segments[position];
       batch.positions[row] = position;
       batch.tokenWeight[row] = rowWeight / ids.length;
+      batch.eachWeight[row] = eachWeight;
+      if (!targets || targets[position] === NONE) continue;
+      batch.targets[row] = targets[position];
+      batch.targetWeight[row] = targetWeight;
+      batch.maskedRows[masked++] = row;
     }
   });
   batch.order = sortedRows(batch.ids);
   batch.segmentOrder = sortedRows(batch.segments);
   batch.positionOrder = sortedRows(batch.positions);
   return batch;
+}
+
+export function countMasked(targets: ArrayLike<number> = []): number {
+  return Array.from(targets).filter((target) => target !== NONE).length;
 }
 
 /** Where the two texts of a sequence lie; what is no pair, or has no row beside [CLS], has the rows that there are. */

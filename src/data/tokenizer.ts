@@ -18,6 +18,10 @@ export interface Tokenizer {
   /** One more than the largest id: rows of the embedding table that these ids need. */
   readonly vocabularySize: number;
   readonly padId: number;
+  /** Absent where the vocabulary has no such token. */
+  readonly maskId: number | undefined;
+  /** [UNK], [SEP], [PAD], [CLS] and [MASK], as far as there are. */
+  readonly specialIds: ReadonlySet<number>;
   /** Id of every token. */
   readonly vocabulary: ReadonlyMap<string, number>;
   /** What a model folder holds: all four files, those that were absent derived from the others. */
@@ -63,6 +67,8 @@ export function loadTokenizer(files: ReadonlyMap<string, string>): Tokenizer {
     vocabularySize: ids.reduce((most, id) => Math.max(most, id), -1) + 1,
     vocabulary: settings.vocabulary,
     padId: settings.vocabulary.get(settings.special.pad_token) ?? 0,
+    maskId: settings.vocabulary.get(settings.special.mask_token),
+    specialIds: new Set(Object.values(settings.special).flatMap((token) => settings.vocabulary.get(token) ?? [])),
     files: filesOf(files, settings),
     encode,
   };

@@ -58,6 +58,8 @@ export interface BatchShape {
   readonly rows: number;
   /** L: the longest sequence, rounded up. */
   readonly longest: number;
+  /** K: rows that may be masked; not of batches without masks. */
+  readonly masked?: number;
 }
 
 /** A batch as inputs of a program; the fields and their meaning are those of data/batch.ts. */
@@ -80,6 +82,9 @@ export interface BatchValues extends BatchShape {
   readonly labelWeight: Value;
   readonly tokenWeight: Value;
   readonly rowWeight: Value;
+  readonly eachWeight: Value;
+  /** Of batches with masks. */
+  readonly masks?: { readonly rows: Value; readonly targets: Value; readonly weight: Value };
 }
 
 export function batchValues(trace: Trace, shape: BatchShape): BatchValues {
@@ -106,5 +111,15 @@ export function batchValues(trace: Trace, shape: BatchShape): BatchValues {
     labelWeight: perSequence("labelWeight", "f32"),
     rowWeight: perSequence("rowWeight", "f32"),
     tokenWeight: perRow("tokenWeight", "f32"),
+    eachWeight: perRow("eachWeight", "f32"),
+    ...(shape.masked
+      ? {
+          masks: {
+            rows: trace.input("batch/maskedRows", [shape.masked], "u32"),
+            targets: perRow("targets"),
+            weight: perRow("targetWeight", "f32"),
+          },
+        }
+      : {}),
   };
 }

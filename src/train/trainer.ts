@@ -45,10 +45,11 @@ export interface StepResult {
 }
 
 export function shapeOf(batch: Batch): BatchShape {
-  return { sequences: batch.sequences, rows: batch.rows, longest: batch.longest };
+  const { sequences, rows, longest, masked } = batch;
+  return { sequences, rows, longest, ...(masked > 0 ? { masked } : {}) };
 }
 
-const keyOf = ({ sequences, rows, longest }: BatchShape) => `${sequences}/${rows}/${longest}`;
+const keyOf = (shape: BatchShape) => JSON.stringify(shape);
 
 export function placeWeights(executor: Executor, owner: string, weights: Weights): void {
   writeTensors(executor, new Map([...weights].map(([path, tensor]) => [`${owner}/${path}`, tensor])));
@@ -73,6 +74,8 @@ export function writeBatch(executor: Executor, batch: Batch, programs: readonly 
     ...{ ids, segments, positions, order, segmentOrder, positionOrder, offsets, first, last, labels },
     ...{ textOffsets, firstOfText, lastOfText, firstOfPair },
     ...{ labelWeight: batch.labelWeight, rowWeight: batch.rowWeight, tokenWeight: batch.tokenWeight },
+    ...{ targets: batch.targets, maskedRows: batch.maskedRows, targetWeight: batch.targetWeight },
+    eachWeight: batch.eachWeight,
   }))
     write(name, data);
   write("scores", batch.scores, [batch.sequences, 1]);
