@@ -5,6 +5,9 @@ import { InputError } from "../errors.ts";
 import { quote } from "./files.ts";
 import { isObject, type JsonObject, parseJson } from "./json.ts";
 
+/** What a model is for: which heads stand on its body. */
+export type Task = "classification" | "maskedLm";
+
 const PROBLEM_TYPES = ["single_label_classification", "multi_label_classification", "regression"] as const;
 
 /** What every model's configuration has. */
@@ -20,6 +23,8 @@ export interface CommonConfig {
   label2id: Record<string, number>;
   /** null: transformers decides by num_labels and the labels' type. */
   problem_type: (typeof PROBLEM_TYPES)[number] | null;
+  /** Classification unless given. Files say it by their tensors, and by the name of a class. */
+  tasks?: readonly Task[];
   /** Fields that limbeck does not use, kept for saving. */
   other?: Record<string, unknown>;
 }
@@ -32,6 +37,15 @@ export interface ConfigSchema<C extends CommonConfig> {
   readonly type: C["model_type"];
   /** transformers' class for sequence classification, for saving. */
   readonly architecture: string;
+  /** Its masked-LM head, where the family has one. */
+  readonly maskedLm?: {
+    /** transformers' class, for saving. */
+    readonly architecture: string;
+    /** What its tensors begin with. */
+    readonly parts: readonly string[];
+    /** Names under which files repeat another tensor, or have it instead. */
+    readonly tied: Readonly<Record<string, string>>;
+  };
   readonly fields: OwnFields<C>;
   /** What is wrong between fields that are right by themselves. */
   faults?(fields: C): string[];
@@ -188,15 +202,20 @@ function readLabels(
   return labels;
 }
 
-/** config.json of a classifier; equal configurations give equal text. */
+export function does(task: Task, { tasks = ["classification"] }: Pick<CommonConfig, "tasks">): boolean {
+  return tasks.includes(task);
+}
+
+/** config.json; equal configurations give equal text. */
 export function serializeConfigOf<C extends CommonConfig>(config: C, schema: ConfigSchema<C>): string {
-  const { other = {}, num_labels, ...fields } = config;
+  const { other = {}, num_labels, tasks, ...fields } = config;
+  const maskedLm = does("classification", { tasks }) ? undefined : schema.maskedLm;
   const labels = Array.from({ length: num_labels }, (_, id) => config.id2label[id]);
   const { id2label, label2id } = labelMaps(labels);
   const json: JsonObject = Object.assign(Object.create(null), other, fields, {
     id2label,
     label2id,
-    architectures: [schema.architecture],
+    architectures: [(maskedLm ?? schema).architecture],
     // transformers 5 reads dtype, 4 reads torch_dtype.
     dtype: "float32",
     torch_dtype: "float32",

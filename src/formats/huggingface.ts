@@ -44,7 +44,7 @@ const OTHER_WEIGHTS = ["pytorch_model.bin", "pytorch_model.bin.index.json", "tf_
 export async function readModelFolder<C extends CommonConfig>(
   files: Files,
   formats: ReadonlyMap<string, FolderFormat<C>>,
-  options: { allowNonfinite?: boolean } = {},
+  options: { allowNonfinite?: boolean; maskedLm?: boolean } = {},
 ): Promise<ModelFolder<C>> {
   const { folder } = files;
   if (!(await files.exists())) {
@@ -58,7 +58,8 @@ export async function readModelFolder<C extends CommonConfig>(
   const configText = await readText(files, "config.json");
   const { config, schema } = parseConfigOf<C, FolderFormat<C>>(configText, `${folder}/config.json`, formats);
   const raw = await readWeights(files, configText);
-  const { named, notes } = canonicalNames(raw, schema, folder);
+  const maskedLm = options.maskedLm ? schema.maskedLm : undefined;
+  const { named, notes } = canonicalNames(raw, schema, folder, maskedLm?.parts);
 
   const tensors = new Map<string, Tensor>();
   const converted = new Map<string, number>();
@@ -76,6 +77,7 @@ export async function readModelFolder<C extends CommonConfig>(
     }
     tensors.set(name, { shape: tensor.shape, data });
   }
+  for (const [name, other] of Object.entries(maskedLm?.tied ?? {})) tie(tensors, name, other, folder);
   for (const [dtype, count] of converted) notes.push(`${count} tensors were converted from ${dtype} to F32.`);
 
   const tokenizerFiles = new Map<string, string>();
@@ -155,6 +157,7 @@ function canonicalNames<C extends CommonConfig>(
   raw: ReadonlyMap<string, RawTensor>,
   { prefix, parts, aside: others }: FolderFormat<C>,
   folder: string,
+  wanted: readonly string[] = [],
 ) {
   const named = new Map<string, RawTensor>();
   const origin = new Map<string, string>();
@@ -162,7 +165,8 @@ function canonicalNames<C extends CommonConfig>(
   for (const [name, tensor] of raw) {
     // Buffers that older versions saved: an arange and zeros.
     if (/(^|\.)embeddings\.(position_ids|token_type_ids)$/.test(name)) continue;
-    if (others.some((head) => name.startsWith(head))) {
+    const begins = (part: string) => name.startsWith(part);
+    if (others.some(begins) && !wanted.some(begins)) {
       aside.push(name);
       continue;
     }
@@ -185,6 +189,20 @@ function canonicalNames<C extends CommonConfig>(
   if (aside.length > 0)
     notes.push(`the pre-training head (${asideNames(aside)}, ${aside.length} tensors) was left aside.`);
   return { named, notes };
+}
+
+/** One tensor under two names: the second is kept. */
+function tie(tensors: Map<string, Tensor>, name: string, other: string, folder: string): void {
+  const [repeated, tensor] = [tensors.get(name), tensors.get(other)];
+  if (!repeated) return;
+  if (tensor && (tensor.data.length !== repeated.data.length || tensor.data.some((x, i) => x !== repeated.data[i])))
+    throw new InputError(
+      "UNTIED_DECODER",
+      `${quote(name)} and ${quote(other)} differ; limbeck has masked-LM heads that are tied to the word embeddings, as BERT's are.`,
+      { where: folder },
+    );
+  tensors.set(other, tensor ?? repeated);
+  tensors.delete(name);
 }
 
 /** cls.predictions.bias, cls.seq_relationship.bias → "cls.*" */

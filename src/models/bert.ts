@@ -1,15 +1,26 @@
 // BERT with a classification or regression head (Devlin et al. 2019, arXiv:1810.04805), parameter for parameter as
-// Hugging Face's BertForSequenceClassification, so that its checkpoints load and ours load there.
+// Hugging Face's BertForSequenceClassification, so that its checkpoints load and ours load there; or with a masked-LM head, as
+// BertForMaskedLM.
 
 import * as v from "valibot";
 import { Unary } from "../../assembly/opcodes.ts";
-import { type CommonConfig, headsFault, integer, oneOf, positive, probability } from "../formats/config.ts";
+import { type CommonConfig, does, headsFault, integer, oneOf, positive, probability } from "../formats/config.ts";
 import { add, dropoutAt, unary } from "../ops/index.ts";
 import type { Scope } from "../program/scope.ts";
 import type { Value } from "../program/value.ts";
 import { type Family, inherited, stack } from "./family.ts";
 import type { BatchValues, Features } from "./features.ts";
-import { ACTIVATIONS, type Activation, attend, dense, embed, type Layer, layerFeatures, norm } from "./parts.ts";
+import {
+  ACTIVATIONS,
+  type Activation,
+  attend,
+  dense,
+  embed,
+  type Layer,
+  layerFeatures,
+  maskedLm,
+  norm,
+} from "./parts.ts";
 
 /** transformers, models/bert/configuration_bert.py */
 export interface BertConfig extends CommonConfig {
@@ -72,25 +83,30 @@ function layer(scope: Scope, config: BertConfig, x: Value, batch: BatchValues): 
   return { hidden, scores, query, key, value };
 }
 
-function trace(scope: Scope, config: BertConfig, batch: BatchValues): Features {
+/** A dense layer on [CLS], and the classifier. */
+function classifier(scope: Scope, config: BertConfig, cls: Value): Pick<Features, "pooled" | "logits"> {
+  const pooled = unary({ x: dense(scope.in("bert.pooler.dense"), cls, config.hidden_size) }, { kind: Unary.tanh });
+  const dropout = config.classifier_dropout ?? config.hidden_dropout_prob;
+  const logits = dense(scope.in("classifier"), dropoutAt(scope, "dropout", pooled, dropout), config.num_labels);
+  return { pooled, logits };
+}
+
+function trace(scope: Scope, config: BertConfig, batch: BatchValues): Partial<Features> {
   const body = scope.in("bert");
   const embedding = embeddings(body.in("embeddings"), config, batch);
   const layers: Layer[] = [];
   for (let i = 0; i < config.num_hidden_layers; i++)
     layers.push(layer(body.in(`encoder.layer.${i}`), config, layers[i - 1]?.hidden ?? embedding, batch));
   const stacked = layerFeatures(layers, batch);
-  const pooled = unary(
-    { x: dense(body.in("pooler.dense"), stacked.cls[layers.length - 1], config.hidden_size) },
-    { kind: Unary.tanh },
-  );
-  const dropout = config.classifier_dropout ?? config.hidden_dropout_prob;
-  const logits = dense(scope.in("classifier"), dropoutAt(scope, "dropout", pooled, dropout), config.num_labels);
+  const [hidden, cls] = [stacked.hidden, stacked.cls].map((all) => all[layers.length - 1]);
+  const { vocab_size: V, hidden_act: activation, layer_norm_eps: epsilon } = config;
+  const decoder = scope.in("cls.predictions");
+  const [transform, words] = [decoder.in("transform"), body.in("embeddings.word_embeddings")];
+  const head = { dense: transform.in("dense"), norm: transform.in("LayerNorm"), decoder, words };
   return {
-    embedding,
-    ...stacked,
-    pooled,
-    logits,
-    heads: config.num_attention_heads,
+    ...{ embedding, ...stacked, heads: config.num_attention_heads },
+    ...(does("classification", config) ? classifier(scope, config, cls) : {}),
+    ...(does("maskedLm", config) ? maskedLm(head, hidden, batch, V, { activation, epsilon }) : {}),
   };
 }
 
@@ -115,6 +131,14 @@ export const bert: Family<BertConfig> = {
     headsFault("num_attention_heads", num_attention_heads, "hidden_size", hidden_size),
   prefix: "bert.",
   parts: ["embeddings.", "encoder.", "pooler."],
+  maskedLm: {
+    architecture: "BertForMaskedLM",
+    parts: ["cls.predictions."],
+    tied: {
+      "cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight",
+      "cls.predictions.decoder.bias": "cls.predictions.bias",
+    },
+  },
   aside: ["cls."],
   head: ["classifier.", "bert.pooler."],
   layers: "bert.encoder.layer.",

@@ -1,17 +1,28 @@
 // DistilBERT with a classification or regression head (Sanh et al. 2019, arXiv:1910.01108), parameter for parameter as Hugging Face's
 // DistilBertForSequenceClassification: BERT's layers under other names, no segments, no pooler; the head is a ReLU layer on [CLS].
 //   logits = W·relu(W₁·h[CLS] + b₁) + b
+// Or with a masked-LM head, as DistilBertForMaskedLM.
 
 import * as v from "valibot";
 import { Unary } from "../../assembly/opcodes.ts";
-import { type CommonConfig, flag, headsFault, integer, oneOf, probability } from "../formats/config.ts";
+import { type CommonConfig, does, flag, headsFault, integer, oneOf, probability } from "../formats/config.ts";
 import { cos, exp, log } from "../math.ts";
 import { add, dropoutAt, unary } from "../ops/index.ts";
 import type { Scope } from "../program/scope.ts";
 import type { Value } from "../program/value.ts";
 import { type Family, inherited, stack } from "./family.ts";
 import type { BatchValues, Features } from "./features.ts";
-import { ACTIVATIONS, type Activation, attend, dense, embed, type Layer, layerFeatures, norm } from "./parts.ts";
+import {
+  ACTIVATIONS,
+  type Activation,
+  attend,
+  dense,
+  embed,
+  type Layer,
+  layerFeatures,
+  maskedLm,
+  norm,
+} from "./parts.ts";
 
 /** transformers, models/distilbert/configuration_distilbert.py */
 export interface DistilbertConfig extends CommonConfig {
@@ -51,8 +62,14 @@ function layer(scope: Scope, config: DistilbertConfig, x: Value, batch: BatchVal
   return { hidden: norm(scope.in("output_layer_norm"), add(out, attended), EPSILON), scores, query, key, value };
 }
 
-function trace(scope: Scope, config: DistilbertConfig, batch: BatchValues): Omit<Features, "pooled"> {
-  const { dim: D, vocab_size, max_position_embeddings } = config;
+function classifier(scope: Scope, config: DistilbertConfig, cls: Value): Pick<Features, "logits"> {
+  const inner = unary({ x: dense(scope.in("pre_classifier"), cls, config.dim) }, { kind: Unary.relu });
+  const dropped = dropoutAt(scope, "dropout", inner, config.seq_classif_dropout);
+  return { logits: dense(scope.in("classifier"), dropped, config.num_labels) };
+}
+
+function trace(scope: Scope, config: DistilbertConfig, batch: BatchValues): Partial<Features> {
+  const { dim: D, vocab_size, max_position_embeddings, activation } = config;
   const body = scope.in("distilbert");
   const at = body.in("embeddings");
   const words = embed(at.in("word_embeddings"), vocab_size, D, batch.ids, batch.order);
@@ -62,16 +79,15 @@ function trace(scope: Scope, config: DistilbertConfig, batch: BatchValues): Omit
   for (let i = 0; i < config.n_layers; i++)
     layers.push(layer(body.in(`transformer.layer.${i}`), config, layers[i - 1]?.hidden ?? embedding, batch));
   const stacked = layerFeatures(layers, batch);
-  const inner = unary(
-    { x: dense(scope.in("pre_classifier"), stacked.cls[layers.length - 1], D) },
-    { kind: Unary.relu },
+  const [hidden, cls] = [stacked.hidden, stacked.cls].map((all) => all[layers.length - 1]);
+  const [transform, between, decoder] = ["transform", "layer_norm", "projector"].map((part) =>
+    scope.in(`vocab_${part}`),
   );
-  const dropped = dropoutAt(scope, "dropout", inner, config.seq_classif_dropout);
+  const head = { dense: transform, norm: between, decoder, words: at.in("word_embeddings") };
   return {
-    embedding,
-    ...stacked,
-    heads: config.n_heads,
-    logits: dense(scope.in("classifier"), dropped, config.num_labels),
+    ...{ embedding, ...stacked, heads: config.n_heads },
+    ...(does("classification", config) ? classifier(scope, config, cls) : {}),
+    ...(does("maskedLm", config) ? maskedLm(head, hidden, batch, vocab_size, { activation, epsilon: EPSILON }) : {}),
   };
 }
 
@@ -105,6 +121,11 @@ export const distilbert: Family<DistilbertConfig> = {
   faults: ({ n_heads, dim }) => headsFault("n_heads", n_heads, "dim", dim),
   prefix: "distilbert.",
   parts: ["embeddings.", "transformer."],
+  maskedLm: {
+    architecture: "DistilBertForMaskedLM",
+    parts: ["vocab_transform.", "vocab_layer_norm.", "vocab_projector."],
+    tied: { "vocab_projector.weight": "distilbert.embeddings.word_embeddings.weight" },
+  },
   aside: ["vocab_transform.", "vocab_layer_norm.", "vocab_projector.", "qa_outputs."],
   head: ["classifier.", "pre_classifier."],
   layers: "distilbert.transformer.layer.",

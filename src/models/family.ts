@@ -37,7 +37,7 @@ export interface Family<C extends CommonConfig> extends FolderFormat<C> {
   /** Tables that begin as word vectors: of the teacher, or of a file. */
   readonly vectors?: readonly string[];
   /** Traces the model on a batch, as far as it has the features. Dropout is active when the scope trains. */
-  trace(scope: Scope, config: C, batch: BatchValues): Partial<Features> & Pick<Features, "logits">;
+  trace(scope: Scope, config: C, batch: BatchValues): Partial<Features>;
   size(config: C): Size;
   /** What the dimensions of a parameter run over that could be cut; undefined: others, such as tokens and labels. */
   readonly axes?: (path: string) => readonly (Axis | undefined)[];

@@ -3,6 +3,7 @@
 import { InputError } from "../errors.ts";
 import type { Trace } from "../program/program.ts";
 import type { Value } from "../program/value.ts";
+import type { Decoder } from "./vocabulary.ts";
 
 /** N token rows of B sequences, width D, H heads, L the longest sequence rounded up, C classes. Layers count from 0. */
 export interface Features {
@@ -22,6 +23,9 @@ export interface Features {
   readonly pooled: Value;
   /** [B, C] */
   readonly logits: Value;
+  /** Of a masked-LM head: what logits over the vocabulary are made of, for all N rows, and for the K masked ones. */
+  readonly vocabulary: Decoder;
+  readonly masked: Decoder;
   /** H */
   readonly heads: number;
 }
@@ -29,11 +33,26 @@ export interface Features {
 export type FeatureName = Exclude<keyof Features, "heads">;
 
 export const FEATURES = [
-  ...(["embedding", "hidden", "cls", "scores", "queries", "keys", "values", "pooled", "logits"] as const),
+  ...([
+    "embedding",
+    "hidden",
+    "cls",
+    "scores",
+    "queries",
+    "keys",
+    "values",
+    "pooled",
+    "logits",
+    "vocabulary",
+    "masked",
+  ] as const),
 ] satisfies readonly FeatureName[];
 
+/** Of these no cache is kept. */
+type OverVocabulary = "vocabulary" | "masked";
+
 /** Whose numbers a row of a feature are: a sequence's, a token's, or those of a token and each of its sequence's. */
-export const ROWS: Readonly<Record<FeatureName, "sequence" | "token" | "pairs">> = {
+export const ROWS: Readonly<Record<Exclude<FeatureName, OverVocabulary>, "sequence" | "token" | "pairs">> = {
   ...{ embedding: "token", hidden: "token", cls: "sequence", scores: "pairs", pooled: "sequence", logits: "sequence" },
   ...{ queries: "token", keys: "token", values: "token" },
 };
@@ -45,10 +64,18 @@ export function shown(has: Partial<Features>, model: string): Features {
     if (!(name in features))
       Object.defineProperty(features, name, {
         get: () => {
+          if (name === "vocabulary" || name === "masked") throw noMaskedLm(model);
           throw new InputError("NO_FEATURE", `${model} has no ${name}, which the recipe reads; use another recipe.`);
         },
       });
   return features as Features;
+}
+
+export function noMaskedLm(model: string): InputError {
+  return new InputError(
+    "NO_MASKED_LM_HEAD",
+    `${model} has no masked-LM head; train one (limbeck pretrain), or name a model that has one (as a teacher: --text-teacher).`,
+  );
 }
 
 export interface BatchShape {

@@ -1,10 +1,20 @@
 // What several models are made of, parameter for parameter as PyTorch's modules keep them.
 
 import { Unary } from "../../assembly/opcodes.ts";
-import { attentionMix, attentionPairs, dropoutAt, gather, half, layerNorm, linear, softmax } from "../ops/index.ts";
+import {
+  attentionMix,
+  attentionPairs,
+  dropoutAt,
+  gather,
+  half,
+  layerNorm,
+  linear,
+  softmax,
+  unary,
+} from "../ops/index.ts";
 import type { Scope } from "../program/scope.ts";
 import type { Value } from "../program/value.ts";
-import type { BatchValues } from "./features.ts";
+import type { BatchValues, Features } from "./features.ts";
 
 /** Activations by their names in config.json. */
 export const ACTIVATIONS = {
@@ -72,4 +82,23 @@ export function layerFeatures(layers: readonly Layer[], batch: BatchValues) {
     keys: layers.map(({ key }) => key),
     values: layers.map(({ value }) => value),
   };
+}
+
+/** A masked-LM head, y = LayerNorm(f(x·Wᵀ + b)) and logits y·Eᵀ + c, E the word embeddings (Devlin et al. 2019, arXiv:1810.04805). */
+export function maskedLm(
+  head: { readonly dense: Scope; readonly norm: Scope; readonly decoder: Scope; readonly words: Scope },
+  x: Value,
+  { masks }: BatchValues,
+  V: number,
+  { activation, epsilon }: { readonly activation: Activation; readonly epsilon: number },
+): Partial<Features> {
+  const D = x.shape[1];
+  const table = head.words.parameter("weight", [V, D]);
+  const bias = head.decoder.parameter("bias", [V]);
+  const decoder = (some: Value) => {
+    const inner = unary({ x: dense(head.dense, some, D) }, { kind: ACTIVATIONS[activation] });
+    return { rows: norm(head.norm, inner, epsilon), table, bias };
+  };
+  const masked = masks && { masked: decoder(gather({ table: x, ids: masks.rows }, {})) };
+  return { vocabulary: decoder(x), ...masked };
 }

@@ -2,9 +2,10 @@
 
 import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { InputError } from "../errors.ts";
-import { type CommonConfig, labelMaps } from "../formats/config.ts";
+import { type CommonConfig, does, labelMaps, type Task } from "../formats/config.ts";
 import type { Files } from "../formats/files.ts";
 import { matchTensors, readModelFolder } from "../formats/huggingface.ts";
+import { noMaskedLm } from "../models/features.ts";
 import { families, familyOf, type ModelConfig } from "../models/index.ts";
 import { Random } from "../random.ts";
 import { sha256 } from "../sha256.ts";
@@ -104,23 +105,45 @@ export async function hashOfWeights(weights: Weights): Promise<string> {
   return sha256(JSON.stringify(tensors));
 }
 
+/** The model with the heads of these tasks and no others; what it has not is fresh and announced. */
+export function forTasks(model: Model, tasks: readonly Task[], seed: number): Model {
+  const config = { ...model.config, tasks };
+  const paths = [...parametersOf(config).keys()];
+  const missing = paths.filter((path) => !model.weights.has(path));
+  const made = freshWeights(config, seed, (path) => missing.includes(path));
+  const weights: Weights = new Map(paths.map((path) => [path, (model.weights.get(path) ?? made.get(path)) as Tensor]));
+  const notes = missing.length > 0 ? [`fresh ${missing.join(", ")}: not in ${model.name}`] : [];
+  return { ...model, config, weights, notes: [...model.notes, ...notes] };
+}
+
 export interface LoadOptions {
   /** The task's labels: with others in the file (or none) a fresh classifier is made and announced. */
   labels?: Labels;
+  /** Which heads are loaded; the classifier unless given. */
+  tasks?: readonly Task[];
+  /** Where there is no masked-LM head, a fresh one is made and announced. */
+  freshMaskedLm?: boolean;
   seed?: number;
   allowNonfinite?: boolean;
 }
 
 /** Loads a Hugging Face folder. Without `labels` the classifier must be in the file. */
 export async function loadModel(files: Files, options: LoadOptions = {}): Promise<Model> {
-  const folder = await readModelFolder(files, families, { allowNonfinite: options.allowNonfinite });
+  const { tasks, allowNonfinite } = options;
+  const [classifies, predicts] = [does("classification", { tasks }), does("maskedLm", { tasks })];
+  const folder = await readModelFolder(files, families, { allowNonfinite, maskedLm: predicts });
   const tokenizer = loadTokenizer(folder.tokenizerFiles);
-  const [classifier, ...beside] = familyOf(folder.config).head;
+  const { head, maskedLm } = familyOf(folder.config);
+  const [classifier, ...beside] = head;
+  const ofMaskedLm = (name: string) => maskedLm?.parts.some((part) => name.startsWith(part)) ?? false;
+  if (predicts && (!maskedLm || (!options.freshMaskedLm && ![...folder.tensors.keys()].some(ofMaskedLm))))
+    throw noMaskedLm(files.folder);
   const headFits =
     folder.tensors.has(`${classifier}weight`) &&
     (options.labels === undefined || sameLabels(options.labels, labelsOf(folder.config)));
-  const config = options.labels === undefined ? folder.config : withLabels(folder.config, options.labels);
-  if (!headFits && options.labels === undefined)
+  const labelled = options.labels === undefined ? folder.config : withLabels(folder.config, options.labels);
+  const config = tasks ? { ...labelled, tasks } : labelled;
+  if (classifies && !headFits && options.labels === undefined)
     throw new InputError(
       "NO_CLASSIFIER",
       `this model has no classifier yet: expected ${classifier}weight and ${classifier}bias; fine-tune it first (limbeck finetune).`,
@@ -129,10 +152,13 @@ export async function loadModel(files: Files, options: LoadOptions = {}): Promis
   checkVocabulary(config, tokenizer, files.folder);
   const expected = [...parametersOf(config)].map(([name, shape]) => ({ name, shape: [...shape] }));
   const canBeFresh = (name: string) =>
-    name.startsWith(classifier) || (!headFits && beside.some((prefix) => name.startsWith(prefix)));
+    name.startsWith(classifier) ||
+    (!headFits && beside.some((prefix) => name.startsWith(prefix))) ||
+    (options.freshMaskedLm === true && ofMaskedLm(name));
   const { weights, fresh: missing } = matchTensors(expected, folder.tensors, {
     fresh: canBeFresh,
-    ignore: (name) => !headFits && name.startsWith(classifier),
+    ignore: (name) =>
+      classifies ? !headFits && name.startsWith(classifier) : head.some((prefix) => name.startsWith(prefix)),
     where: files.folder,
   });
   const made = freshWeights(config, options.seed ?? 0, (path) => missing.includes(path));

@@ -63,7 +63,8 @@ export function parametersOf(config: ModelConfig): Map<string, readonly number[]
 export function forwardProgram(placed: Placed, shape: BatchShape): Program {
   const { owner, config } = placed;
   const trace = new Trace();
-  const { logits } = traceModel(scopeOf(trace, placed, false), config, batchValues(trace, shape));
+  const features = traceModel(scopeOf(trace, placed, false), config, batchValues(trace, shape));
+  const { logits } = shown(features, `a model of type ${config.model_type}`);
   keep(logits, logitsOf(owner, shape.sequences, config.num_labels).name);
   return trace.finish(`forward ${owner}`);
 }
@@ -111,7 +112,13 @@ class TeacherFeatures {
     for (const [name, feature] of Object.entries(own) as [string, Features[keyof Features]][]) {
       if (feature instanceof Value) offer(facade, name, name, feature);
       else if (typeof feature === "number") facade[name] = feature;
-      else {
+      else if ("table" in feature) {
+        // The teacher's weights are state, which both programs name alike.
+        const [table, bias] = [feature.table, feature.bias].map((value) => () => into.state(value.name, value.shape));
+        const decoder = Object.defineProperties({}, { table: { get: table }, bias: { get: bias } });
+        offer(decoder, "rows", name, feature.rows);
+        facade[name] = decoder;
+      } else {
         const list: Value[] = new Array(feature.length);
         for (const [i, value] of feature.entries()) offer(list, i, `${name}.${i}`, value);
         facade[name] = list;

@@ -10,7 +10,7 @@ import { type Batch, type Encoded, makeBatch } from "../data/batch.ts";
 import { LimbeckError } from "../errors.ts";
 import type { Executor, Loaded } from "../executors/executor.ts";
 import { formatCount, type OpenFile } from "../formats/files.ts";
-import { type FeatureName, ROWS } from "../models/features.ts";
+import { ROWS } from "../models/features.ts";
 import { sha256 } from "../sha256.ts";
 import { VERSION } from "../version.ts";
 import { breather } from "./breather.ts";
@@ -24,7 +24,7 @@ import { type Given, shapeOf, writeBatch } from "./trainer.ts";
 interface Kept {
   readonly placed: Placed;
   readonly path: string;
-  readonly of: (typeof ROWS)[FeatureName];
+  readonly of: (typeof ROWS)[keyof typeof ROWS];
   /** D, or H of pairs. */
   readonly width: number;
   /** Row r has the numbers from starts[r] to starts[r + 1]. */
@@ -59,7 +59,7 @@ export async function* openTaught(cache: CacheFolder, given: TaughtRows): AsyncG
       ...{ limbeck: VERSION, executor: `${given.device.numerics}${placed.half ? ", fp16" : ""}` },
     };
     for (const [path, [, width]] of features[i]) {
-      const of = ROWS[path.split(".")[0] as FeatureName];
+      const of = ROWS[path.split(".")[0] as keyof typeof ROWS];
       const starts = new Float64Array(rows.length + 1);
       for (const [r, { ids }] of rows.entries()) starts[r + 1] = starts[r] + width * rowsOf(of, ids.length);
       kept.push({ placed, path, of, width, starts, chunks: await cache.chunks(path, starts, identity) });
