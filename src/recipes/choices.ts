@@ -18,6 +18,8 @@ export interface RecipeChoices extends Partial<{ readonly [K in keyof Hyper]: Va
   readonly nIter?: number;
   /** False: no word is replaced by one of its part of speech, as p_pos = 0. */
   readonly pos?: boolean;
+  /** Probabilities of tokens are compared at the masked ones only. */
+  readonly restrictCeToMask?: boolean;
 }
 
 export function withChoices(recipe: Recipe, choices: RecipeChoices): Recipe {
@@ -45,13 +47,17 @@ export function withChoices(recipe: Recipe, choices: RecipeChoices): Recipe {
     if (!changed) refuse(what, where);
     chosen = { ...chosen, stages: Object.fromEntries(stages) };
   };
-  const { layerMap: teacherLayers, normalizePatience, relationHeads: heads } = choices;
+  const { layerMap: teacherLayers, normalizePatience, relationHeads: heads, restrictCeToMask } = choices;
   if (teacherLayers !== undefined)
     change("layer map", "--layer-map", (term) => (term.map === undefined ? undefined : { ...term, teacherLayers }));
   if (normalizePatience === false)
     change("normalised states", "--no-normalize", ({ normalize, ...term }) => (normalize ? term : undefined));
   if (heads !== undefined)
     change("relations", "--relation-heads", (term) => (isRelation(term) ? { ...term, heads } : undefined));
+  if (restrictCeToMask)
+    change("probabilities of all tokens", "--restrict-ce-to-mask", (term) =>
+      term.of === "vocabulary" ? { ...term, of: "masked" } : undefined,
+    );
   if (given.length === 0) return chosen;
   return { ...chosen, hyper: { ...chosen.hyper, ...Object.fromEntries(given.map((name) => [name, choices[name]])) } };
 }

@@ -10,6 +10,7 @@ import { CURVES, LR_SCHEDULERS } from "../optim/schedule.ts";
 import { isRelation } from "./choices.ts";
 import { LAYER_MAPS } from "./maps.ts";
 import { type Loss, type Recipe, type Term, WEIGHTS } from "./recipe.ts";
+import { overVocabulary } from "./vocabulary.ts";
 
 const wrong = (expected: string) => (issue: { input: unknown }) =>
   issue.input === undefined ? `missing; expected ${expected}` : `expected ${expected}, found ${quote(issue.input)}`;
@@ -71,6 +72,7 @@ const TERM = object("a term", {
     ),
   ),
   reduction: v.optional(oneOf(["sum", "mean"])),
+  mean: v.optional(oneOf(["sequences", "tokens"])),
   normalize: v.optional(rule<boolean>("true or false", (x) => typeof x === "boolean")),
   heads: v.optional(integer(1)),
   project: v.optional(name),
@@ -90,6 +92,7 @@ const TRAINING = object("training", {
   adamBeta1: v.optional(number(0, 1)),
   adamBeta2: v.optional(number(0, 1)),
   adamEpsilon: v.optional(number(0, 1)),
+  mlmSmoothing: v.optional(number(0, 10)),
 });
 
 const some = (what: string) => (x: object) => Object.keys(x).length > 0 || what;
@@ -127,6 +130,7 @@ const RECIPE = object("a recipe", {
     object("a stage", {
       data: v.optional(oneOf(["text"])),
       optional: v.optional(rule<boolean>("true or false", (x) => typeof x === "boolean")),
+      frozen: v.optional(rule<boolean>("true or false", (x) => typeof x === "boolean")),
       terms: record("terms", TERM),
       training: v.optional(TRAINING),
     }),
@@ -164,18 +168,21 @@ const LISTS = new Set<FeatureName>(["hidden", "cls", "scores", "queries", "keys"
 function termFaults(term: Term, { hyper }: Recipe, data: "text" | undefined): [keyof Term, string][] {
   const { loss, of, weight, temperature } = term;
   const soft = loss === "kl" || loss === "crossEntropy";
-  const vectors = of !== undefined && of !== "scores" && of !== "logits";
+  const tokens = overVocabulary(term);
+  const vectors = of !== undefined && of !== "scores" && of !== "logits" && !tokens;
   const faults: [keyof Term, string][] = [];
   const needs = (key: keyof Term, applies: boolean, when: string) => {
     if (term[key] !== undefined && !applies) faults.push([key, `belongs to ${when}`]);
   };
   if (loss === "labels") {
-    if (data === "text") faults.push(["loss", "plain text has no labels"]);
+    if (data === "text" && !tokens) faults.push(["loss", 'plain text has no labels but those of "masked"']);
     for (const key of Object.keys(term) as (keyof Term)[])
-      if (key !== "loss" && key !== "weight") faults.push([key, 'does not belong to "labels"']);
+      if (key !== "loss" && key !== "weight" && !(key === "of" && of === "masked"))
+        faults.push([key, 'does not belong to "labels"']);
   } else if (of === undefined) faults.push(["of", "missing; which feature is compared?"]);
   else {
-    if (soft && !["logits", "scores", "queries", "keys", "values"].includes(of))
+    if (tokens && loss !== "kl") faults.push(["loss", `expected "kl" of ${of}, or "labels" of masked`]);
+    if (soft && !tokens && !["logits", "scores", "queries", "keys", "values"].includes(of))
       faults.push([
         "loss",
         `"${loss}" compares logits, scores, queries, keys or values, not ${of}; use "mse" or "cosine"`,
@@ -185,11 +192,17 @@ function termFaults(term: Term, { hyper }: Recipe, data: "text" | undefined): [k
       faults.push(["map", `missing; ${of} are of each layer: one of ${LAYER_MAPS.join(", ")}`]);
     for (const key of ["map", "teacherLayers", "reduction"] as const)
       needs(key, LISTS.has(of), "features that each layer has");
-    needs("temperature", soft && of === "logits", "kl or crossEntropy of logits");
+    needs(
+      "temperature",
+      soft && (of === "logits" || tokens),
+      "kl or crossEntropy of logits, or kl over the vocabulary",
+    );
+    needs("mean", !soft && vectors && of !== "cls" && of !== "pooled", "mse or cosine of the vectors of tokens");
     needs("normalize", loss === "mse" && vectors, "mse of vectors");
     needs("heads", isRelation(term), "kl or crossEntropy of queries, keys or values");
     needs("project", !soft && vectors, "mse or cosine of vectors");
   }
+  if (tokens && data !== "text") faults.push(["of", `${of} belongs to a stage with "data": "text"`]);
   const named = weight === "1 - alpha" ? "alpha" : typeof weight === "string" ? weight : undefined;
   if (named && hyper?.[named] === undefined) faults.push(["weight", `"hyper" has no ${named}`]);
   if (temperature === "temperature" && hyper?.temperature === undefined)

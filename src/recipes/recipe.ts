@@ -20,7 +20,8 @@ export const WEIGHTS = ["alpha", "1 - alpha", "beta"] as const;
 export type Weight = number | (typeof WEIGHTS)[number];
 
 /**
- * labels: cross-entropy with the labels, squared error in regression
+ * labels: cross-entropy with the labels, squared error in regression; of masked, with what the masked tokens were
+ * kl: of vocabulary or masked, the probabilities of every token, at all tokens or at the masked ones
  * kl, crossEntropy: of logits, both softened by T; of scores, between attention maps; of queries, keys or values, between their relations
  * mse, cosine: distance of vectors, or (mse) of attention scores
  */
@@ -28,11 +29,11 @@ export type Loss = "labels" | "kl" | "crossEntropy" | "mse" | "cosine";
 
 export interface Term {
   readonly loss: Loss;
-  /** The feature that is compared; not for labels. */
+  /** The feature that is compared; for labels only masked. */
   readonly of?: FeatureName;
   /** 1 unless given. Terms at a temperature count T² times, so that their gradient keeps its size as T grows. */
   readonly weight?: Weight;
-  /** Of kl and crossEntropy of logits; 1 unless given. */
+  /** Of kl and crossEntropy of logits, and of kl over the vocabulary; 1 unless given. */
   readonly temperature?: number | "temperature";
   /** Of features that each layer has: which layers, and which of the teacher each learns from. */
   readonly map?: LayerMap;
@@ -40,6 +41,8 @@ export interface Term {
   readonly teacherLayers?: readonly number[];
   /** Over the layers; "sum" unless given. */
   readonly reduction?: "sum" | "mean";
+  /** Of token rows: over each sequence first, unless "tokens" are all alike. */
+  readonly mean?: "sequences" | "tokens";
   /** mse: compare on the unit sphere. */
   readonly normalize?: boolean;
   /** Relations: heads that both sides are cut into; the models' own unless given. */
@@ -68,6 +71,8 @@ export interface StageOptions {
   adamBeta1?: number;
   adamBeta2?: number;
   adamEpsilon?: number;
+  /** s, where tokens are masked: a token of n occurrences is chosen in proportion to n^−s; 0 unless given. */
+  mlmSmoothing?: number;
 }
 
 export interface Stage {
@@ -75,6 +80,8 @@ export interface Stage {
   readonly data?: "text";
   /** Left out when there is no text. */
   readonly optional?: boolean;
+  /** Only heads are trained, the model under them is left as it is. */
+  readonly frozen?: boolean;
   readonly terms: Readonly<Record<string, Term>>;
   /** What the paper says; options stand over it. */
   readonly training?: Readonly<Partial<StageOptions>>;
@@ -113,4 +120,9 @@ export const IDLE: Hyper = { temperature: 1, alpha: 0, beta: 0 };
 /** False: labels are all that it learns from. */
 export function needsTeacher({ terms }: Stage): boolean {
   return Object.values(terms).some(({ loss }) => loss !== "labels");
+}
+
+/** Its text is masked: 15 % of the tokens. */
+export function masksTokens({ terms }: Stage): boolean {
+  return Object.values(terms).some(({ of }) => of === "masked");
 }

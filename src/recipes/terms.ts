@@ -6,6 +6,8 @@
 //   mse of scores          mean over the batch, heads, and the pairs of tokens of each sequence
 //   kl, crossEntropy of scores    between softmax(q·kᵀ/√d) of both sides: mean over the batch, heads, and the tokens of each sequence
 //   … of queries, keys, values    between relations softmax(a·aᵀ/√d), d the width of a relation head, likewise
+//   … with "mean": "tokens"   mean over the tokens of the batch, in place of that over each sequence first
+//   of vocabulary, masked  vocabulary.ts
 // Features that each layer has are compared by a layer map (maps.ts), summed over the pairs or averaged.
 
 import { InputError } from "../errors.ts";
@@ -26,6 +28,7 @@ import {
 import type { Value } from "../program/value.ts";
 import { layerPairs } from "./maps.ts";
 import type { Hyper, Stage, Term } from "./recipe.ts";
+import { overVocabulary, vocabularyTerms } from "./vocabulary.ts";
 
 export interface TermInputs {
   readonly teachers: readonly Features[];
@@ -40,14 +43,19 @@ export interface TermInputs {
 
 /** Each term is [1]: the sum of its rows, weighted to a mean by the batch. */
 export function traceTerms({ terms }: Stage, inputs: TermInputs): Record<string, Value> {
-  return Object.fromEntries(Object.entries(terms).map(([name, term]) => [name, traceTerm(name, term, inputs)]));
+  for (const [name, term] of Object.entries(terms)) requireOne(name, term, inputs);
+  const traced = vocabularyTerms(terms, inputs);
+  return Object.fromEntries(
+    Object.entries(terms).map(([name, term]) => [name, traced[name] ?? traceTerm(name, term, inputs)]),
+  );
 }
 
 /** What each term counts in the loss. */
 export function termWeights({ terms }: Stage, hyper: Hyper, regression: boolean): Record<string, number> {
   const weightOf = ({ loss, of, weight = 1, temperature }: Term) => {
     const w = weight === "1 - alpha" ? 1 - hyper.alpha : typeof weight === "string" ? hyper[weight] : weight;
-    const softened = (loss === "kl" || loss === "crossEntropy") && of === "logits" && !regression;
+    const divergent = loss === "kl" || loss === "crossEntropy";
+    const softened = divergent && ((of === "logits" && !regression) || overVocabulary({ of }));
     const T = temperature === "temperature" ? hyper.temperature : (temperature ?? 1);
     return softened ? w * T * T : w;
   };
@@ -59,11 +67,6 @@ function traceTerm(name: string, term: Term, inputs: TermInputs): Value {
   const { student, teachers } = inputs;
   if (loss === "labels" || of === undefined) return hardTerm(inputs);
   if (of === "logits") return softTerm(name, term, inputs);
-  if (teachers.length !== 1)
-    throw new InputError(
-      "RECIPE_TEACHERS",
-      `term "${name}" needs exactly one teacher, ${teachers.length} were given; only logits are averaged over several.`,
-    );
   const [teacher] = teachers;
   const [mine, theirs] = [student[of], teacher[of]];
   const compared = (a: Value, b: Value) => compare(name, term, a, b, inputs);
@@ -71,6 +74,14 @@ function traceTerm(name: string, term: Term, inputs: TermInputs): Value {
   const pairs = layerPairs(map ?? "uniform", theirs.length, mine.length, teacherLayers);
   const total = pairs.map(([m, g]) => compared(mine[m - 1], theirs[g - 1])).reduce(add);
   return reduction === "mean" ? mul(total, total.trace.constant([1 / pairs.length])) : total;
+}
+
+function requireOne(name: string, { loss, of }: Term, { teachers }: TermInputs): void {
+  if (loss === "labels" || of === "logits" || teachers.length === 1) return;
+  throw new InputError(
+    "RECIPE_TEACHERS",
+    `term "${name}" needs exactly one teacher, ${teachers.length} were given; only logits are averaged over several.`,
+  );
 }
 
 const isList = (x: unknown): x is readonly Value[] => Array.isArray(x);
@@ -108,9 +119,9 @@ const divergence = (loss: Term["loss"]) =>
 
 /** One feature of the student with one of the teacher. [1] */
 function compare(name: string, term: Term, a: Value, b: Value, inputs: TermInputs): Value {
-  const { offsets, tokenWeight, rowWeight } = inputs.batch;
-  const { loss, of } = term;
-  const weight = of === "cls" || of === "pooled" ? rowWeight : tokenWeight;
+  const { offsets, tokenWeight, eachWeight, rowWeight } = inputs.batch;
+  const { loss, of, mean: over } = term;
+  const weight = of === "cls" || of === "pooled" ? rowWeight : over === "tokens" ? eachWeight : tokenWeight;
   if (loss === "kl" || loss === "crossEntropy") {
     const maps = of === "scores" ? [a, b] : relations(name, term, a, b, inputs);
     sameHeads(name, maps[0], maps[1]);

@@ -65,6 +65,7 @@ const BOUNDS: Bounds = {
   adamBeta1: [0, 1, false],
   adamBeta2: [0, 1, false],
   adamEpsilon: [0, 1, false],
+  mlmSmoothing: [0, 10, false],
   gradientAccumulationSteps: [1, 65536, true],
   maxLength: [0, 1e6, true],
   seed: [0, 2 ** 32 - 1, true],

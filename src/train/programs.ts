@@ -12,13 +12,13 @@ import {
   type Features,
   shown,
 } from "../models/features.ts";
-import { type ModelConfig, traceModel } from "../models/index.ts";
+import { familyOf, type ModelConfig, traceModel } from "../models/index.ts";
 import { add, gradient, keep, LOSS_SCALE, linear, lossScale, mul } from "../ops/index.ts";
 import { companions, type Optimizer, traceUpdate } from "../optim/optimizer.ts";
 import { type Program, Trace } from "../program/program.ts";
 import { Scope } from "../program/scope.ts";
 import { Value } from "../program/value.ts";
-import type { Stage } from "../recipes/recipe.ts";
+import { masksTokens, type Stage } from "../recipes/recipe.ts";
 import { traceTerms } from "../recipes/terms.ts";
 
 /** A model in an executor: whose parameters (the prefix of their state names) and what it looks like. */
@@ -176,14 +176,15 @@ export function stepPrograms(structure: StepStructure, shape: BatchShape): StepP
   const loss = Object.entries(terms)
     .map(([name, term]) => mul(term, trace.input(weightOf(name).name, [1])))
     .reduce(add);
-  const parameters = [...scope.parameters.values(), ...own.parameters.values()];
+  const { prefix } = familyOf(student.config);
+  const left = ([path, value]: [string, Value]) => scope.frozen.has(value) || (stage.frozen && path.startsWith(prefix));
+  const parameters = [
+    ...[...scope.parameters].filter((entry) => !left(entry)).map(([, value]) => value),
+    ...own.parameters.values(),
+  ];
   const reached = gradient(
     loss,
-    new Map(
-      parameters
-        .filter((value) => !scope.frozen.has(value))
-        .map((value) => [value, trace.state(companions(value.name).gradient, value.shape)]),
-    ),
+    new Map(parameters.map((value) => [value, trace.state(companions(value.name).gradient, value.shape)])),
   );
   for (const [name, term] of Object.entries(terms)) keep(term, metricOf(name).name);
   keep(loss, LOSS.name);
@@ -198,7 +199,8 @@ export function stepPrograms(structure: StepStructure, shape: BatchShape): StepP
 
 /** What a stage trains; it does not depend on the batch. */
 export function trainedParameters(structure: StepStructure): StepPrograms["trained"] {
-  return stepPrograms(structure, { sequences: 1, rows: 1, longest: 1 }).trained;
+  const masks = masksTokens(structure.stage) ? { masked: 1 } : {};
+  return stepPrograms(structure, { sequences: 1, rows: 1, longest: 1, ...masks }).trained;
 }
 
 export function updateProgram(structure: StepStructure): Program {

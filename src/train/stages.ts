@@ -18,7 +18,7 @@ export interface StageChoice extends Partial<TrainingOptions> {
   readonly text?: unknown;
 }
 
-const OPTIONAL = ["adamBeta1", "adamBeta2", "adamEpsilon"] as const;
+const OPTIONAL = ["adamBeta1", "adamBeta2", "adamEpsilon", "mlmSmoothing"] as const;
 const NAMES = new Set<string>([...Object.keys(TRAINING), ...OPTIONAL]);
 /** Of the run, not of a stage. */
 const SHARED = new Set(["maxLength", "seed", "evalSteps", "loggingSteps", "fp16"]);

@@ -94,6 +94,13 @@ describe("refused", () => {
     [`${HIDDEN}.temperature`, 2, `${HIDDEN}.temperature: belongs to kl or crossEntropy of logits`],
     [`${HIDDEN}.project`, "1", `${HIDDEN}.project: expected a name of letters`],
     [HIDDEN, { loss: "labels" }, `${HIDDEN}.loss: plain text has no labels`],
+    [HIDDEN, { loss: "labels", of: "logits" }, `${HIDDEN}.of: does not belong to "labels"`],
+    [HIDDEN, { loss: "mse", of: "vocabulary" }, `${HIDDEN}.loss: expected "kl" of vocabulary, or "labels" of masked`],
+    [HIDDEN, { loss: "kl", of: "masked", map: "uniform" }, `${HIDDEN}.map: belongs to features that each layer has`],
+    [TERM, { loss: "kl", of: "masked" }, `${TERM}.of: masked belongs to a stage with "data": "text"`],
+    [`${TERM}.mean`, "tokens", `${TERM}.mean: belongs to mse or cosine of the vectors of tokens`],
+    [`${HIDDEN}.mean`, "rows", `${HIDDEN}.mean: expected one of "sequences", "tokens", found "rows"`],
+    ["stages.states.training", { mlmSmoothing: -1 }, "mlmSmoothing: expected a number from 0 to 10, found -1"],
   ])("%s = %j", (path, value, message) => {
     const refused = () => parseRecipe(changed(path, value), "r.json");
     expect(refused).toThrow(InputError);
@@ -125,6 +132,7 @@ describe("what may be changed without writing a recipe", () => {
     ["layer map", { layerMap: [1] }, "--layer-map"],
     ["normalised states", { normalizePatience: false }, "--no-normalize"],
     ["relations", { relationHeads: 4 }, "--relation-heads"],
+    ["probabilities of all tokens", { restrictCeToMask: true }, "--restrict-ce-to-mask"],
   ])("kd has no %s", (what, choices, where) => {
     expect(() => withChoices(recipes.kd, choices)).toThrow(`${where}: recipe "kd" has no ${what}.`);
   });
