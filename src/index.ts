@@ -10,6 +10,7 @@ import { Run } from "./train/handle.ts";
 import type { Metrics } from "./train/metrics.ts";
 import type { Model } from "./train/model.ts";
 import { type PlanOptions, plan as planOn, type RunPlan } from "./train/plan.ts";
+import { type PretrainOptions, pretrain as pretrainOn } from "./train/pretrain.ts";
 import type { DataSource, FolderSource } from "./train/session.ts";
 
 export type { DatasetOptions } from "./data/dataset.ts";
@@ -27,6 +28,7 @@ export type { Metrics } from "./train/metrics.ts";
 export type { Model } from "./train/model.ts";
 export type { DeviceOptions } from "./train/options.ts";
 export type { PlanOptions, RunPlan } from "./train/plan.ts";
+export type { PretrainOptions } from "./train/pretrain.ts";
 export type { TrainingEvent } from "./train/run.ts";
 export type { DataSource, FolderSource } from "./train/session.ts";
 export type { TrainingResult } from "./train/train.ts";
@@ -40,6 +42,11 @@ export function finetune(options: FinetuneOptions): Run {
 /** Trains a small student from one or several teachers. */
 export function distill(options: DistillOptions): Run {
   return new Run(distillOn(node, options));
+}
+
+/** Trains a masked-LM head, and the model under it if asked, on plain text. */
+export function pretrain(options: PretrainOptions): Run {
+  return new Run(pretrainOn(node, options));
 }
 
 /** What a run would take: nothing is trained but a few steps that are measured. */

@@ -20,7 +20,7 @@ Examples:
     [OWN.teacher("folder of the teacher; several, with commas, are an ensemble"), OWN.student, OWN.train, OWN.eval],
     ["distillation", "augmentation", "cache", "output", "training", "length", "data", "device"],
   ).action(async (_, self: Command) => {
-    const options = await resolveOptions(self, ["student", "train", "out"]);
+    const options = await resolveOptions(self, ["student", "out"]);
     const { distill } = await import("../index.ts");
     await follow(options, (signal) => distill({ ...distillOptions(options), signal }));
   });

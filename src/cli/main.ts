@@ -9,6 +9,7 @@ import { endWithReader, fail } from "./failure.ts";
 import { finetuneCommand } from "./finetune.ts";
 import { planCommand } from "./plan.ts";
 import { predictCommand } from "./predict.ts";
+import { pretrainCommand } from "./pretrain.ts";
 import { recipesCommand } from "./recipes.ts";
 
 function limbeck(): Command {
@@ -26,6 +27,7 @@ Examples:
   const commands = [
     finetuneCommand,
     distillCommand,
+    pretrainCommand,
     evaluateCommand,
     predictCommand,
     planCommand,

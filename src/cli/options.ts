@@ -56,6 +56,12 @@ const students = kind(
   (given) => [given],
   (before, value) => [...(before as string[]), ...(value as string[])],
 );
+const files = kind(
+  "a file, or a list of files",
+  (x) => isText(x) || isList(x, isText),
+  undefined,
+  (before, value) => [before, value].flat(),
+);
 const layers = kind(
   "layer numbers such as 2,4",
   (x) => isList(x, isIndex),
@@ -168,7 +174,8 @@ const GROUPS = {
     title: "Distillation:",
     entries: [
       ["--recipe <name>", `${Object.keys(recipes).join(", ")}, or a file NAME.json (default: kd)`, text],
-      ["--text <file>", "plain text for the stages that read it", text],
+      ["--text <file>", "plain text for the stages that read it; may stand several times", files],
+      ["--eval-text <file>", "plain text by which stages with masked tokens are judged", text],
       ["--text-teacher <folder>", "teaches those stages: the un-tuned model (default: the teacher)", text],
       ["--stage <setting>", "a number of one stage: intermediate.epochs=8; may stand several times", stages],
       ["--embeddings <file>", "word vectors, as GloVe or word2vec write them (bilstm; default: the teacher's)", text],
@@ -187,6 +194,7 @@ const GROUPS = {
       ["--beta <b>", "weight of the patience term (pkd); may change likewise", varying],
       ["--layer-map <list>", "teacher layers from 1, one per student layer that the recipe matches: 2,4", layers],
       ["--no-normalize", "compare hidden states as they are, not on the unit sphere (pkd)", yes],
+      ["--restrict-ce-to-mask", "compare probabilities at masked tokens only, which is cheaper (distilbert)", yes],
       ["--relation-heads <n>", "heads that relations are cut into, on both sides (minilm-v2)", number],
       [
         "--soft-label-columns <list>",
@@ -257,11 +265,18 @@ export const OWN = {
   teacher: (help: string): Entry => ["--teacher <folders>", help, texts],
   student: [
     "--student <what>",
-    "layers:K, layers:0,2,4, slice:LxD[xHxF], bert:LxD[xHxF], bilstm[:H[xFC]], distilbert:…, a folder or a config.json",
+    "layers:K, layers:0,2,4, distilbert:layers:K, slice:LxD[xHxF], bert:LxD[xHxF], bilstm[:H[xFC]], distilbert:…, a folder or a config.json",
     text,
   ],
   train: ["--train <file>", "training rows: .tsv, .csv or .jsonl", text],
   eval: ["--eval <file>", "rows to evaluate on", text],
+  text: (help: string): Entry => ["--text <file>", help, files],
+  evalText: (help: string): Entry => ["--eval-text <file>", help, text],
+  pretraining: [
+    ["--train-body", "train the model too, not only its head (of a fresh one always)", yes],
+    ["--tokenizer <folder>", "with the tokenizer of a fresh model", text],
+    ["--mlm-smoothing <s>", "choose a token of n occurrences in proportion to n^-s (default: 0, all alike)", number],
+  ] satisfies readonly Entry[],
   data: ["--data <file>", "rows to evaluate on: .tsv, .csv or .jsonl", text],
 } as const;
 

@@ -33,9 +33,10 @@ const percent = (x: number) => `${(100 * x).toFixed(1)} %`;
 
 /** Title and value of each metric, as a table of two columns or one line shows them. */
 export function metricCells(metrics: Metrics, regression: boolean): [title: string, value: string][] {
-  const { loss, accuracy, f1, matthews, pearson, spearman, agreement } = metrics;
+  const { loss, perplexity, accuracy, f1, matthews, pearson, spearman, agreement } = metrics;
   const cells: [string, string | undefined][] = [
     ["loss", loss?.toFixed(4)],
+    ["perplexity", perplexity?.toFixed(1)],
     ["accuracy", accuracy === undefined ? undefined : percent(accuracy)],
     ["F1", f1?.toFixed(3)],
     ["Matthews", matthews?.toFixed(3)],

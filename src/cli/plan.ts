@@ -31,7 +31,7 @@ Examples:
     ],
     ["distillation", "augmentation", "output", "training", "length", "data", "device"],
   ).action(async (_, self: Command) => {
-    const options = await resolveOptions(self, ["train"]);
+    const options = await resolveOptions(self, []);
     const teacher = options.teacher ?? options.softLabelColumns;
     if ((options.model === undefined) === (teacher === undefined))
       throw new InputError(

@@ -4,7 +4,7 @@
 //   jsonl  one JSON object a line
 //   lines  every line is one text
 //   trec   "label text", the label up to the first space
-// Only \n and \r\n end rows; an empty line is no row. Malformed rows stop the reading, or up to `skipBad` are listed.
+// Only \n and \r\n end rows; an empty line is no row, and in tsv and lines neither is one of spaces alone. Malformed rows stop the reading, or up to `skipBad` are listed.
 
 import { InputError } from "../errors.ts";
 
@@ -151,7 +151,7 @@ function* lines(text: string): Generator<[line: number, content: string]> {
 const NUL_REASON = "the row holds a NUL character; is the file UTF-16 or binary?";
 
 function readLine(line: number, content: string, format: Format, bad: BadRows, table: Table): void {
-  if (content === "") {
+  if (/^ *$/.test(content)) {
     table.blankLines++;
     return;
   }

@@ -144,7 +144,7 @@ export const bert: Family<BertConfig> = {
   layers: "bert.encoder.layer.",
   words: "bert.embeddings.word_embeddings.weight",
   axes: (path) => {
-    if (/^classifier\.|embeddings\.weight$/.test(path)) return [undefined, "width"];
+    if (/^classifier\.|embeddings\.weight$|^cls\.predictions\.bias$/.test(path)) return [undefined, "width"];
     if (/\.self\.(query|key|value)\./.test(path)) return ["heads", "width"];
     if (path.endsWith(".attention.output.dense.weight")) return ["width", "heads"];
     if (path.includes(".intermediate.dense.")) return ["inner", "width"];

@@ -10,6 +10,7 @@ import { cos, exp, log } from "../math.ts";
 import { add, dropoutAt, unary } from "../ops/index.ts";
 import type { Scope } from "../program/scope.ts";
 import type { Value } from "../program/value.ts";
+import { type BertConfig, bert } from "./bert.ts";
 import { type Family, inherited, stack } from "./family.ts";
 import type { BatchValues, Features } from "./features.ts";
 import {
@@ -91,6 +92,37 @@ function trace(scope: Scope, config: DistilbertConfig, batch: BatchValues): Part
   };
 }
 
+/** How its parameters are called in BERT; segments, pooler and classifier have no counterpart. */
+const IN_BERT: readonly (readonly [RegExp, string])[] = [
+  [/^bert\.embeddings\.(word_embeddings|position_embeddings|LayerNorm)\./, "distilbert.embeddings.$1."],
+  [/^bert\.encoder\.layer\.(\d+)\.attention\.self\.([qkv])\w+\./, "distilbert.transformer.layer.$1.attention.$2_lin."],
+  [/^bert\.encoder\.layer\.(\d+)\.attention\.output\.dense\./, "distilbert.transformer.layer.$1.attention.out_lin."],
+  [/^bert\.encoder\.layer\.(\d+)\.attention\.output\.LayerNorm\./, "distilbert.transformer.layer.$1.sa_layer_norm."],
+  [/^bert\.encoder\.layer\.(\d+)\.intermediate\.dense\./, "distilbert.transformer.layer.$1.ffn.lin1."],
+  [/^bert\.encoder\.layer\.(\d+)\.output\.dense\./, "distilbert.transformer.layer.$1.ffn.lin2."],
+  [/^bert\.encoder\.layer\.(\d+)\.output\.LayerNorm\./, "distilbert.transformer.layer.$1.output_layer_norm."],
+  [/^cls\.predictions\.transform\.dense\./, "vocab_transform."],
+  [/^cls\.predictions\.transform\.LayerNorm\./, "vocab_layer_norm."],
+  [/^cls\.predictions\.(?=bias)/, "vocab_projector."],
+];
+
+/** Of BERT's layers, as the authors extract them (scripts/extract_distilbert.py, with --vocab_transform). */
+function adopts(like: CommonConfig): ReturnType<NonNullable<Family<DistilbertConfig>["adopts"]>> {
+  if (like.model_type !== "bert") return undefined;
+  const config = like as BertConfig;
+  return {
+    config: {
+      ...distilbert.sized(bert.size(config), config),
+      ...{ activation: config.hidden_act, dropout: config.hidden_dropout_prob },
+      attention_dropout: config.attention_probs_dropout_prob,
+    },
+    named: (path) => {
+      const [pattern, name] = IN_BERT.find(([known]) => known.test(path)) ?? [];
+      return pattern && name && path.replace(pattern, name);
+    },
+  };
+}
+
 /** Sines and cosines of position/10000^(2⌊j/2⌋/D) side by side (Vaswani et al. 2017, arXiv:1706.03762, section 3.5). */
 function sinusoids([rows, D]: readonly number[]): Float32Array {
   const table = new Float32Array(rows * D);
@@ -131,7 +163,7 @@ export const distilbert: Family<DistilbertConfig> = {
   layers: "distilbert.transformer.layer.",
   words: "distilbert.embeddings.word_embeddings.weight",
   axes: (path) => {
-    if (/^classifier\.|embeddings\.weight$/.test(path)) return [undefined, "width"];
+    if (/^classifier\.|embeddings\.weight$|^vocab_projector\./.test(path)) return [undefined, "width"];
     if (/\.[qkv]_lin\./.test(path)) return ["heads", "width"];
     if (path.endsWith(".out_lin.weight")) return ["width", "heads"];
     if (path.includes(".ffn.lin1.")) return ["inner", "width"];
@@ -152,6 +184,7 @@ export const distilbert: Family<DistilbertConfig> = {
     n_heads: heads,
     hidden_dim: inner,
   }),
+  adopts,
   fresh: (path, shape, config) =>
     config.sinusoidal_pos_embds && path.endsWith("position_embeddings.weight") ? sinusoids(shape) : undefined,
 };

@@ -46,6 +46,8 @@ export interface Family<C extends CommonConfig> extends FolderFormat<C> {
   readonly parse: (text: string) => Partial<Size> | undefined;
   /** A model of that size, otherwise like another one (of any family): vocabulary, lengths, labels. */
   sized(size: Size, like: CommonConfig): C;
+  /** What a model of another family would be in this one, layer for layer, and what its parameters would be called; undefined: nothing. */
+  adopts?(like: CommonConfig): { config: C; named(path: string): string | undefined } | undefined;
   /** Whether such a model reads pairs of texts and nothing else. */
   pairsOnly?(config: C): boolean;
   /** Where the shape of a fresh model depends on its purpose. */

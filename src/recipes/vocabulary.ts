@@ -17,6 +17,10 @@ type Masks = NonNullable<BatchValues["masks"]>;
 
 export const overVocabulary = ({ of }: Pick<Term, "of">): boolean => of === "vocabulary" || of === "masked";
 
+export function readsVocabulary({ terms }: Pick<Stage, "terms">): boolean {
+  return Object.values(terms).some(overVocabulary);
+}
+
 interface Inputs {
   readonly teachers: readonly Features[];
   readonly student: Features;

@@ -7,6 +7,7 @@ import { InputError } from "../errors.ts";
 import type { Files } from "../formats/files.ts";
 import { isObject, parseJson } from "../formats/json.ts";
 import { familyOf } from "../models/index.ts";
+import { readsVocabulary } from "../recipes/vocabulary.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { sha256 } from "../sha256.ts";
 import { VERSION } from "../version.ts";
@@ -34,6 +35,12 @@ export async function* distill(runtime: Runtime, options: DistillOptions): Train
   const whole = await distillSetup(runtime, options);
   const given = options.assistant ?? whole.recipe.assistants;
   if (given === undefined) return yield* train(runtime, whole, options);
+  if (whole.stages.some(({ stage }) => readsVocabulary(stage)))
+    throw new InputError(
+      "ASSISTANT",
+      `recipe "${whole.recipe.name}" reads a masked-LM head, which an assistant does not hand on; distil in two runs.`,
+      { where: "--assistant" },
+    );
   const { links, notes } = await linksOf(runtime, options, whole, typeof given === "string" ? [given] : given);
   const finished = new Map<Link, Model>();
   for (const link of links) {

@@ -3,27 +3,41 @@
 import type { Dataset } from "../data/dataset.ts";
 import type { SoftForm } from "../data/softLabels.ts";
 import { InputError } from "../errors.ts";
+import { does, type Task } from "../formats/config.ts";
 import { decodeUtf8 } from "../formats/files.ts";
 import { parseConfig } from "../models/index.ts";
 import { type RecipeChoices, withChoices } from "../recipes/choices.ts";
 import { parseRecipe } from "../recipes/file.ts";
 import { recipeNamed } from "../recipes/index.ts";
-import { IDLE, type Recipe } from "../recipes/recipe.ts";
+import { IDLE, masksTokens, type Recipe } from "../recipes/recipe.ts";
+import { readsVocabulary } from "../recipes/vocabulary.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { augmented } from "./augmented.ts";
 import { CacheFolder, type Precision } from "./cacheFolder.ts";
 import { embeddingTable } from "./embeddings.ts";
-import { freshWeights, type Labels, labelsOf, loadModel, type Model, requireLabels, withLabels } from "./model.ts";
+import {
+  forTasks,
+  freshWeights,
+  type Labels,
+  labelsOf,
+  loadModel,
+  type Model,
+  requireLabels,
+  withLabels,
+} from "./model.ts";
 import { checkNumbers, TRAINING } from "./options.ts";
 import { baseName, type DataSource, type FolderSource, openFile, openFolder } from "./session.ts";
-import { stagesOf } from "./stages.ts";
+import { type RunStage, stagesOf } from "./stages.ts";
 import { cutStudent, freshStudent, parseStudent } from "./student.ts";
-import { type CommonOptions, checkStages, labelsOfData, readData, type Setup } from "./train.ts";
+import { type CommonOptions, checkStages, type Data, labelsOfData, readData, readTexts, type Setup } from "./train.ts";
 
 export interface DistillOptions extends CommonOptions, RecipeChoices {
   /** One teacher, or several for an ensemble: folders, or models in memory. None where the data bring soft labels (`data.softLabels`). */
   readonly teacher?: FolderSource | Model | readonly (FolderSource | Model)[];
-  /** `layers:K`, `layers:0,2,4`, `slice:LxD[xHxF]`, `bert:LxD[xHxF]`, `distilbert:…` likewise, a folder, a config.json, or a model in memory. */
+  /**
+   * `layers:K`, `layers:0,2,4`, `distilbert:layers:K`, `slice:LxD[xHxF]`, `bert:LxD[xHxF]`, `distilbert:…` likewise, a folder, a config.json, or
+   * a model in memory.
+   */
   readonly student: FolderSource | Model;
   /**
    * What `layers:…` and `slice:…` are cut out of instead of the teacher: the un-tuned base, as PKD did. Without a teacher also what a fresh
@@ -55,19 +69,29 @@ export async function distillSetup(runtime: Runtime, options: DistillOptions): P
   checkNumbers({ ...options });
   const recipe = withChoices(await resolveRecipe(runtime, options.recipe ?? "kd"), options);
   const { stages, notes } = stagesOf(recipe, options);
+  const heads = headsOf(stages, options);
+  if (options.evalText !== undefined && !stages.some(({ stage }) => masksTokens(stage)))
+    throw new InputError("EVAL_TEXT", `recipe "${recipe.name}" has no stage with masked tokens to judge by it.`, {
+      where: "--eval-text",
+    });
   const soft = options.data?.softLabels;
-  const teachers = await loadTeachers(runtime, options);
+  const teachers = await loadTeachers(runtime, options, heads.teacher, stages);
   const [teacher] = teachers as [Model | undefined];
-  const read = await readData(runtime, options, teacher && labelsOf(teacher.config));
+  const read = heads.general
+    ? await readGeneral(runtime, options)
+    : await readData(runtime, options, teacher && labelsOf(teacher.config));
   const labels = teacher ? labelsOf(teacher.config) : labelsOfData(read.train);
   const argmax = options.targets === "argmax";
   if (argmax && labels === null)
     throw new InputError("TARGETS", "argmax needs classes, and this teacher gives a score.", { where: "--targets" });
   if (read.train.softForm) checkSoftLabels(recipe, options, read.train.softForm, read.train);
-  const data = await augmented(read, recipe, options.seed ?? TRAINING.seed);
-  const student = await makeStudent(runtime, options, { teacher, labels, pair: data.train.pair });
+  const seed = options.seed ?? TRAINING.seed;
+  const data = heads.general ? read : await augmented(read, recipe, seed);
+  const wanted: StudentFor = { teacher, labels, pair: data.train.pair, tasks: heads.student, stages };
+  const made = await makeStudent(runtime, options, wanted);
+  const student = heads.student ? forTasks(made, heads.student, seed) : made;
   const hyper = { ...IDLE, ...recipe.hyper };
-  const textTeacher = await loadTextTeacher(runtime, options, teacher ?? student);
+  const textTeacher = await loadTextTeacher(runtime, options, teacher ?? student, heads.textTeacher, stages);
   const names = teachers.map(({ name }) => name);
   const taughtBy = soft ? `soft labels (${soft.columns.join(", ")})` : names.map(baseName).join(", ");
   const setup: Setup = {
@@ -85,6 +109,37 @@ export async function distillSetup(runtime: Runtime, options: DistillOptions): P
   };
   checkStages(setup);
   return setup;
+}
+
+type Heads = readonly Task[] | undefined;
+
+/** Which heads the models of a run have; undefined: the classifier alone, as where nothing is said of masked-LM. */
+function headsOf(
+  stages: readonly RunStage[],
+  { train, eval: evaluation, textTeacher, data }: DistillOptions,
+): { readonly [K in "teacher" | "textTeacher" | "student"]?: Heads } & { readonly general?: boolean } {
+  const general = stages.every(({ stage }) => readsVocabulary(stage));
+  const [one, both]: Heads[] = [["maskedLm"], ["classification", "maskedLm"]];
+  if (general) {
+    const refuse = (where: string, advice: string): never => {
+      throw new InputError("NO_TASK_STAGE", `every stage of this run is masked-LM on plain text; ${advice}.`, {
+        where,
+      });
+    };
+    if (train !== undefined) refuse("--train", "rows of a task are not read");
+    if (evaluation !== undefined) refuse("--eval", "--eval-text is what it is judged by");
+    if (textTeacher !== undefined) refuse("--text-teacher", "name that model as the --teacher");
+    if (data?.softLabels) refuse("--soft-label-columns", "they are of rows of a task; name a --teacher");
+    return { teacher: one, student: one, general };
+  }
+  if (!stages.some(({ stage }) => readsVocabulary(stage))) return {};
+  return { teacher: textTeacher === undefined ? both : undefined, textTeacher: one, student: both };
+}
+
+/** Data of a run without a task; that there is text was checked with the stages. */
+async function readGeneral(runtime: Runtime, options: DistillOptions): Promise<Data> {
+  const texts = await readTexts(runtime, options);
+  return { ...texts, train: texts.text as Dataset };
 }
 
 const CACHE = { megabytes: 2000, precision: "f16" } as const;
@@ -132,13 +187,19 @@ function checkSoftLabels(
         );
 }
 
-/** It needs no classifier: what it is asked for are states. */
-async function loadTextTeacher(runtime: Runtime, options: DistillOptions, teacher: Model): Promise<Model | undefined> {
+/** It needs no classifier: what it is asked for are states, or masked tokens. */
+async function loadTextTeacher(
+  runtime: Runtime,
+  options: DistillOptions,
+  teacher: Model,
+  tasks: Heads,
+  stages: readonly RunStage[],
+): Promise<Model | undefined> {
   const { textTeacher: source, allowNonfinite } = options;
   if (source === undefined) return undefined;
-  const labels = labelsOf(teacher.config);
-  const found = isModel(source) ? source : await loadModel(openFolder(runtime, source), { labels, allowNonfinite });
-  checkVocabulary(teacher, found);
+  const load = { labels: labelsOf(teacher.config), tasks, allowNonfinite };
+  const found = isModel(source) ? source : await loadModel(openFolder(runtime, source), load);
+  checkVocabulary(teacher, found, stages);
   return found;
 }
 
@@ -149,7 +210,12 @@ async function resolveRecipe(runtime: Runtime, recipe: string | Recipe): Promise
   return parseRecipe(decodeUtf8(await runtime.readFile(recipe), recipe, "NOT_UTF8"), recipe);
 }
 
-async function loadTeachers(runtime: Runtime, options: DistillOptions): Promise<Model[]> {
+async function loadTeachers(
+  runtime: Runtime,
+  options: DistillOptions,
+  tasks: Heads,
+  stages: readonly RunStage[],
+): Promise<Model[]> {
   const given = options.data?.softLabels !== undefined;
   if (given && options.teacher !== undefined)
     throw new InputError(
@@ -168,7 +234,7 @@ async function loadTeachers(runtime: Runtime, options: DistillOptions): Promise<
     teachers.push(
       isModel(source)
         ? source
-        : await loadModel(openFolder(runtime, source), { allowNonfinite: options.allowNonfinite }),
+        : await loadModel(openFolder(runtime, source), { tasks, allowNonfinite: options.allowNonfinite }),
     );
   const [first, ...others] = teachers;
   for (const other of others) {
@@ -180,43 +246,50 @@ async function loadTeachers(runtime: Runtime, options: DistillOptions): Promise<
           where: other.name,
         },
       );
-    checkVocabulary(first, other);
+    checkVocabulary(first, other, stages);
   }
   return teachers;
 }
 
 /** Teacher and student read the same token ids, so they need one vocabulary. */
-function checkVocabulary(a: Model, b: Model): void {
+function checkVocabulary(a: Model, b: Model, stages: readonly RunStage[]): void {
   if (a.tokenizer.files.get("tokenizer.json") === b.tokenizer.files.get("tokenizer.json")) return;
   if (a.tokenizer.files.get("vocab.txt") === b.tokenizer.files.get("vocab.txt")) return;
-  throw new InputError(
-    "VOCABULARIES",
-    `its vocabulary differs from that of ${a.name}; both must read the same token ids.`,
-    {
-      where: b.name,
-    },
+  const terms = stages.flatMap(({ stage }) =>
+    Object.entries(stage.terms).flatMap(([name, { loss, of }]) =>
+      of === undefined || of === "logits" || loss === "labels" ? [] : [`"${name}"`],
+    ),
   );
+  const why =
+    terms.length > 0
+      ? `${terms.join(", ")} compare${terms.length > 1 ? "" : "s"} the models token by token, so both must read the same token ids; take models of one vocabulary`
+      : "both must read the same token ids";
+  throw new InputError("VOCABULARIES", `its vocabulary differs from that of ${a.name}; ${why}.`, { where: b.name });
 }
 
 interface StudentFor {
   readonly teacher: Model | undefined;
   readonly labels: Labels;
   readonly pair: boolean;
+  readonly tasks: Heads;
+  readonly stages: readonly RunStage[];
 }
 
 async function makeStudent(
   runtime: Runtime,
   options: DistillOptions,
-  { teacher, labels, pair }: StudentFor,
+  { teacher, labels, pair, tasks, stages }: StudentFor,
 ): Promise<Model> {
   const seed = options.seed ?? TRAINING.seed;
   const load = async (source: FolderSource | Model) =>
     isModel(source)
-      ? requireLabels(source, labels, "the teacher")
-      : loadModel(openFolder(runtime, source), { labels, seed });
+      ? does("classification", { tasks })
+        ? requireLabels(source, labels, "the teacher")
+        : source
+      : loadModel(openFolder(runtime, source), { labels, tasks, freshMaskedLm: true, seed });
   if (typeof options.student !== "string") {
     const model = await load(options.student);
-    if (teacher) checkVocabulary(teacher, model);
+    if (teacher) checkVocabulary(teacher, model, stages);
     return model;
   }
   const spec = parseStudent(options.student);
@@ -237,7 +310,7 @@ async function makeStudent(
     });
   if (spec.kind === "path" && file === undefined) {
     const model = await load(spec.path);
-    if (teacher) checkVocabulary(teacher, model);
+    if (teacher) checkVocabulary(teacher, model, stages);
     return model;
   }
   const source = options.initFrom === undefined ? teacher : await load(options.initFrom);
@@ -248,10 +321,13 @@ async function makeStudent(
       { where: "--student" },
     );
   if (cut) {
-    if (teacher) checkVocabulary(teacher, source);
+    if (teacher) checkVocabulary(teacher, source, stages);
     const notes = source === teacher ? [] : source.notes;
     const name = `${options.student} of ${baseName(source.name)}`;
-    return { ...source, ...cutStudent(spec, source), name, notes };
+    const student = { ...source, ...cutStudent(spec, source), name, notes };
+    // Of another family, it lacks the classifier.
+    const adopted = spec.kind === "layers" && spec.type !== undefined;
+    return adopted ? forTasks(student, tasks ?? ["classification"], seed) : student;
   }
   if (spec.kind === "fresh") {
     const vectors = options.embeddings === undefined ? undefined : await openFile(runtime, options.embeddings);

@@ -1,8 +1,10 @@
 // A model on a data set: logits of every row, and the metrics of those with a label.
 
-import { type Encoded, makeBatch } from "../data/batch.ts";
+import { type Batch, type Encoded, makeBatch } from "../data/batch.ts";
 import type { Dataset } from "../data/dataset.ts";
+import { MASKED_SHARE, type Masking, maskRows } from "../data/masking.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
+import { exp } from "../math.ts";
 import { breather } from "./breather.ts";
 import { classes, classificationMetrics, crossEntropyOf, type Metrics, pearson, regressionMetrics } from "./metrics.ts";
 import type { Predictor } from "./trainer.ts";
@@ -12,12 +14,15 @@ export const BATCH = 32;
 
 /** Whatever gives logits of a model. */
 type Source = Pick<Predictor, "placed" | "logits">;
+type MaskedSource = { maskedLoss(batch: Batch): Promise<number> };
 
 /** A data set as token ids, with the number of texts that were cut. */
 export interface EncodedSet {
   readonly rows: readonly Encoded[];
   readonly truncated: number;
   readonly regression: boolean;
+  /** Of text whose tokens are masked. */
+  readonly masking?: Masking;
 }
 
 export function encode(dataset: Dataset, tokenizer: Tokenizer, maxLength: number): EncodedSet {
@@ -39,10 +44,7 @@ export async function predictAll(predictor: Source, rows: readonly Encoded[]): P
   const C = predictor.placed.config.num_labels;
   const out = new Float32Array(rows.length * C);
   const breathe = breather();
-  // Batches of similar length need fewer program shapes.
-  const order = rows.map((_, i) => i).sort((a, b) => rows[a].ids.length - rows[b].ids.length || a - b);
-  for (let start = 0; start < order.length; start += BATCH) {
-    const indices = order.slice(start, start + BATCH);
+  for (const indices of byLength(rows)) {
     const logits = await predictor.logits(
       makeBatch(
         indices.map((i) => rows[i]),
@@ -55,6 +57,31 @@ export async function predictAll(predictor: Source, rows: readonly Encoded[]): P
     await breathe();
   }
   return out;
+}
+
+/** Indices of rows of similar length, which need fewer program shapes. */
+function* byLength(rows: readonly Encoded[]): Generator<number[]> {
+  const order = rows.map((_, i) => i).sort((a, b) => rows[a].ids.length - rows[b].ids.length || a - b);
+  for (let start = 0; start < order.length; start += BATCH) yield order.slice(start, start + BATCH);
+}
+
+/** How well masked tokens are told, behind masks that are the same for every model of the tokenizer. */
+export async function perplexity(
+  model: MaskedSource,
+  { rows, masking }: EncodedSet & { readonly masking: Masking },
+): Promise<Metrics> {
+  const breathe = breather();
+  let [sum, count] = [0, 0];
+  for (const indices of byLength(rows)) {
+    const some = indices.map((i) => rows[i]);
+    const batch = makeBatch(maskRows(some, indices, masking, 0, "evaluation"), {
+      ...{ size: BATCH, maskedShare: MASKED_SHARE, maskedCount: 1 },
+    });
+    sum += await model.maskedLoss(batch);
+    count += batch.targetWeight.reduce((a, b) => a + b, 0);
+    await breathe();
+  }
+  return { count, loss: sum / count, perplexity: exp(sum / count) };
 }
 
 /** Metrics of logits on a data set; with the teacher's logits also the agreement. */

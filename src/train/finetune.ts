@@ -6,7 +6,7 @@ import { IDLE } from "../recipes/recipe.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { type Labels, loadModel, type Model, requireLabels } from "./model.ts";
 import { TRAINING } from "./options.ts";
-import { baseName, type FolderSource, openFolder } from "./session.ts";
+import { baseName, type DataSource, type FolderSource, openFolder } from "./session.ts";
 import { stagesOf } from "./stages.ts";
 import {
   type CommonOptions,
@@ -21,6 +21,7 @@ import {
 export interface FinetuneOptions extends CommonOptions {
   /** The base: a folder, or a model in memory. */
   readonly model: FolderSource | Model;
+  readonly train: DataSource;
 }
 
 export async function* finetune(runtime: Runtime, options: FinetuneOptions): TrainingRun {

@@ -1,16 +1,18 @@
 // The programs of a run at shapes that none of its batches exceeds, known before a device is: so a GPU can be asked for what they need.
 
 import { type Encoded, makeBatch } from "../data/batch.ts";
+import { MASKED_SHARE } from "../data/masking.ts";
 import type { BatchShape } from "../models/features.ts";
 import type { Program } from "../program/program.ts";
+import { masksTokens } from "../recipes/recipe.ts";
 import { BATCH } from "./evaluate.ts";
-import { forwardProgram, type Placed, type StepStructure, stepPrograms, updateProgram } from "./programs.ts";
+import { forwardProgram, judging, type Placed, type StepStructure, stepPrograms, updateProgram } from "./programs.ts";
 import { shapeOf } from "./trainer.ts";
 
 /** Of the longest sequences together. */
-function largestShape(rows: readonly Encoded[], size: number): BatchShape {
+function largestShape(rows: readonly Encoded[], size: number, maskedShare = 0): BatchShape {
   const longest = [...rows].sort((a, b) => b.ids.length - a.ids.length).slice(0, size);
-  return shapeOf(makeBatch(longest, { size }));
+  return shapeOf(makeBatch(longest, { size, maskedShare }));
 }
 
 export function* trainingPrograms(
@@ -19,10 +21,11 @@ export function* trainingPrograms(
   train: readonly Encoded[],
   evaluated: readonly Encoded[] = [],
 ): Generator<Program> {
-  const { teachers, gradient } = stepPrograms(structure, largestShape(train, batchSize));
+  const maskedShare = masksTokens(structure.stage) ? MASKED_SHARE : 0;
+  const { teachers, gradient } = stepPrograms(structure, largestShape(train, batchSize, maskedShare));
   yield* [...teachers, gradient, updateProgram(structure)];
-  const shape = largestShape([...train, ...evaluated], BATCH);
-  for (const placed of [...structure.teachers, structure.student]) yield forwardProgram(placed, shape);
+  const shape = largestShape([...train, ...evaluated], BATCH, maskedShare);
+  for (const placed of [...structure.teachers, structure.student]) yield* judging(placed, shape);
 }
 
 /** What a classifier may be asked: batches of texts as long as it reads. */

@@ -7,6 +7,8 @@ export interface Metrics {
   count: number;
   /** Mean cross-entropy; in regression the mean squared error. */
   loss?: number;
+  /** e to the mean cross-entropy of masked tokens; `count` is of these. */
+  perplexity?: number;
   accuracy?: number;
   /** Binary: of class 1; otherwise the mean over classes (macro). */
   f1?: number;

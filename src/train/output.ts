@@ -1,6 +1,7 @@
 // What a run leaves behind: a Hugging Face folder with a model card, the metrics, and everything resolved in limbeck.json.
 
 import type { Dataset } from "../data/dataset.ts";
+import { does } from "../formats/config.ts";
 import type { Files } from "../formats/files.ts";
 import { writeModelFolder } from "../formats/huggingface.ts";
 import { serializeSafetensors } from "../formats/safetensors.ts";
@@ -28,7 +29,7 @@ export function judge(role: string, model: Pick<Model, "name" | "config">, more:
 }
 
 export interface RunRecord {
-  readonly command: "finetune" | "distill";
+  readonly command: "finetune" | "distill" | "pretrain";
   readonly summary: string;
   /** Resolved options, flat. */
   readonly options: Readonly<Record<string, unknown>>;
@@ -36,6 +37,7 @@ export interface RunRecord {
   readonly train: Dataset;
   readonly eval?: Dataset;
   readonly text?: Dataset;
+  readonly evalText?: Dataset;
   readonly recipe: Recipe;
   /** Of everything that decides the weights, in a chain. */
   readonly fingerprint?: string;
@@ -59,6 +61,7 @@ export function judgedTable(judged: readonly Judged[]): string {
     ["", (j) => j.role, true],
     ["parameters", (j) => j.parameters.toLocaleString("en"), true],
     ["MB", (j) => j.megabytes.toFixed(1), true],
+    ["perplexity", (j) => j.metrics?.perplexity?.toFixed(1) ?? "–", judged.some((j) => j.metrics?.perplexity)],
     ["accuracy", (j) => percent(j.metrics?.accuracy), judged.some((j) => j.metrics?.accuracy !== undefined)],
     ["F1", (j) => ratio(j.metrics?.f1), judged.some((j) => j.metrics?.f1 !== undefined)],
     ["Pearson", (j) => ratio(j.metrics?.pearson), judged.some((j) => j.metrics?.pearson !== undefined)],
@@ -78,6 +81,7 @@ export function judgedTable(judged: readonly Judged[]): string {
 /** Hugging Face's model card: YAML front matter, then what a reader asks. */
 function modelCard(model: Model, record: RunRecord): string {
   const labels = Object.values(model.config.id2label);
+  const classifies = does("classification", model.config);
   const list = (object: object) =>
     Object.entries(object)
       .map(([key, value]) => `- ${key}: ${JSON.stringify(value)}`)
@@ -86,7 +90,7 @@ function modelCard(model: Model, record: RunRecord): string {
     `${dataset.examples.length} rows (${dataset.labelled} labelled), SHA-256 \`${dataset.fingerprint}\``;
   return `---
 library_name: transformers
-pipeline_tag: text-classification
+pipeline_tag: ${classifies ? "text-classification" : "fill-mask"}
 tags:
 - ${model.config.model_type}
 - limbeck
@@ -96,12 +100,12 @@ ${record.command === "distill" ? "- distillation\n" : ""}---
 
 ${judgedTable(record.judged)}
 
-${model.config.problem_type === "regression" ? "One score." : `Labels: ${labels.join(", ")}.`} Trained by limbeck ${VERSION} on ${record.device}.
+${classifies ? (model.config.problem_type === "regression" ? "One score." : `Labels: ${labels.join(", ")}.`) : "Tells masked tokens."} Trained by limbeck ${VERSION} on ${record.device}.
 ${record.stopped ? `\n**Stopped early** after step ${record.steps.done} of ${record.steps.planned}: ${record.stopped}\n` : ""}
 ## Data
 
 - training: ${data(record.train)}
-${record.eval ? `- evaluation: ${data(record.eval)}\n` : ""}${record.text ? `- plain text: ${data(record.text)}\n` : ""}
+${record.eval ? `- evaluation: ${data(record.eval)}\n` : ""}${record.text ? `- plain text: ${data(record.text)}\n` : ""}${record.evalText ? `- held-out text: ${data(record.evalText)}\n` : ""}
 ## Options
 
 ${list(record.options)}
@@ -126,7 +130,12 @@ export async function saveRun(files: Files, model: Model, record: RunRecord, ove
     recipe: record.recipe,
     stages: record.stages,
     fingerprint: record.fingerprint,
-    data: { train: record.train.fingerprint, eval: record.eval?.fingerprint, text: record.text?.fingerprint },
+    data: {
+      train: record.train.fingerprint,
+      eval: record.eval?.fingerprint,
+      text: record.text?.fingerprint,
+      evalText: record.evalText?.fingerprint,
+    },
     models: record.judged,
     steps: record.steps,
     seconds: record.seconds,

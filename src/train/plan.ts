@@ -8,6 +8,7 @@
 // (Kaplan et al. 2020, arXiv:2001.08361, section 2.1, counts in this way.)
 
 import type { Batch } from "../data/batch.ts";
+import { MASKED_SHARE } from "../data/masking.ts";
 import { InputError } from "../errors.ts";
 import type { Executor } from "../executors/executor.ts";
 import type { BatchShape } from "../models/features.ts";
@@ -22,10 +23,11 @@ import { type FinetuneOptions, finetuneSetup } from "./finetune.ts";
 import { trainingPrograms } from "./largest.ts";
 import { parameterCount } from "./model.ts";
 import type { TrainingOptions } from "./options.ts";
-import { forwardProgram, type StepStructure, stepPrograms, updateProgram } from "./programs.ts";
+import { judging, type StepStructure, stepPrograms, updateProgram } from "./programs.ts";
 import { hyperAt, makeMicroBatches, microBatches, plannedSteps } from "./run.ts";
 import { openDevice } from "./session.ts";
 import type { RunStage } from "./stages.ts";
+import { textRows } from "./text.ts";
 import { checkOutput, maxLengthOf, optimizerOptions, placesOf, type Setup, structureOf } from "./train.ts";
 import { placeWeights, shapeOf, Trainer } from "./trainer.ts";
 
@@ -82,10 +84,12 @@ export async function plan(runtime: Runtime, options: PlanOptions): Promise<RunP
   const setup = "model" in options ? await finetuneSetup(runtime, options) : await distillSetup(runtime, options);
   const maxLength = maxLengthOf(setup, options);
   const set = encode(setup.data.train, setup.student.tokenizer, maxLength);
-  const text = setup.data.text && encode(setup.data.text, setup.student.tokenizer, maxLength);
   const lengths = set.rows.map(({ ids }) => ids.length);
   const stages = setup.stages
-    .map((stage) => ({ stage, rows: stage.stage.data === "text" && text ? text : set }))
+    .map((stage) => {
+      const text = stage.stage.data === "text" ? setup.data.text : undefined;
+      return { stage, rows: text ? textRows(text, setup.student.tokenizer, maxLength, stage) : set };
+    })
     .filter(({ stage, rows }) => plannedSteps(rows.rows.length, stage.options) > 0)
     .map(({ stage, rows }) => planStage(setup, stage, rows));
   if (stages.length === 0)
@@ -184,11 +188,12 @@ const PRODUCTS: Readonly<Record<string, (instruction: Instruction) => number>> =
   lstm: ({ dims: { N, G, H } }) => N * G * H,
 };
 
-/** Of all sequences together. */
+/** Of all sequences together; with the classifier, or where there is none with the masked-LM head. */
 function forwardFlops(config: ModelConfig, lengths: readonly number[]): number {
   const flops = new Map<number, number>();
   for (const n of new Set(lengths)) {
-    const { instructions } = forwardProgram({ owner: "any", config }, { sequences: 1, rows: n, longest: n });
+    const shape = { sequences: 1, rows: n, longest: n, masked: Math.ceil(MASKED_SHARE * n) };
+    const [{ instructions }] = judging({ owner: "any", config }, shape);
     flops.set(n, sum(instructions.map((instruction) => 2 * (PRODUCTS[instruction.op.name]?.(instruction) ?? 0))));
   }
   return sum(lengths.map((n) => flops.get(n) as number));
@@ -209,7 +214,7 @@ function tally(set: EncodedSet, options: TrainingOptions, steps: number, regress
   for (let epoch = 0, step = 0; step < steps; epoch++)
     for (const indices of microBatches(set.rows.length, options, epoch)) {
       if (step++ === steps) break;
-      const batches = makeMicroBatches(set.rows, indices, options.batchSize, regression);
+      const batches = makeMicroBatches(set, indices, options, regression, epoch);
       if (result.first.length <= PROBE_STEPS) result.first.push(batches);
       for (const batch of batches) {
         result.tokens += batch.tokens;

@@ -4,6 +4,7 @@
 //   update    gradients → weights; zeroes the gradients
 //   forward   batch → logits, without dropout
 
+import { does } from "../formats/config.ts";
 import {
   type BatchShape,
   type BatchValues,
@@ -18,8 +19,10 @@ import { companions, type Optimizer, traceUpdate } from "../optim/optimizer.ts";
 import { type Program, Trace } from "../program/program.ts";
 import { Scope } from "../program/scope.ts";
 import { Value } from "../program/value.ts";
+import { mlm } from "../recipes/mlm.ts";
 import { masksTokens, type Stage } from "../recipes/recipe.ts";
 import { traceTerms } from "../recipes/terms.ts";
+import { vocabularyTerms } from "../recipes/vocabulary.ts";
 
 /** A model in an executor: whose parameters (the prefix of their state names) and what it looks like. */
 export interface Placed {
@@ -52,6 +55,8 @@ export const metricOf = (term: string) => ({ name: `metrics/term/${term}`, shape
 export const logitsOf = (owner: string, rows: number, classes: number) =>
   ({ name: `${owner}/out/logits`, shape: [rows, classes], dtype: "f32" }) as const;
 
+export const maskedLossOf = (owner: string) => ({ name: `${owner}/out/maskedLoss`, shape: [1], dtype: "f32" }) as const;
+
 /** Name → shape of every parameter of a model, by checkpoint path. */
 export function parametersOf(config: ModelConfig): Map<string, readonly number[]> {
   const trace = new Trace();
@@ -83,6 +88,25 @@ export function featureProgram(placed: Placed, paths: readonly string[], shape: 
 }
 
 export const featureOf = (owner: string, path: string) => `${owner}/out/${path}`;
+
+/** Σ weight·(−log softmax(z)[what it was]) over the masked tokens. */
+export function maskedProgram(placed: Placed, shape: BatchShape): Program {
+  const { owner, config } = placed;
+  const trace = new Trace();
+  const batch = batchValues(trace, shape);
+  const features = traceModel(scopeOf(trace, placed, false), config, batch);
+  const student = shown(features, `a model of type ${config.model_type}`);
+  const temperature = trace.input(TEMPERATURE.name, TEMPERATURE.shape);
+  const terms = vocabularyTerms(mlm.stages.text.terms, { teachers: [], student, batch, temperature });
+  keep(terms.mlm, maskedLossOf(owner).name);
+  return trace.finish(`masked ${owner}`);
+}
+
+/** What judges a model: as much of it as its heads and the batch allow. */
+export function* judging(placed: Placed, shape: BatchShape): Generator<Program> {
+  if (does("classification", placed.config)) yield forwardProgram(placed, shape);
+  if (shape.masked && does("maskedLm", placed.config)) yield maskedProgram(placed, shape);
+}
 
 /**
  * A teacher's features as inputs of another program. Each becomes an input when the recipe first reads it;

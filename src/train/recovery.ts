@@ -169,7 +169,7 @@ export class LastingDevice {
   }
 }
 
-/** Logits of a model that was placed. */
+/** What a model that was placed says. */
 export class LastingPredictor {
   #predictor: Predictor | undefined;
 
@@ -179,10 +179,16 @@ export class LastingPredictor {
   ) {}
 
   logits(batch: Batch): Promise<Float32Array> {
-    return this.device.attempt((executor) => {
-      if (this.#predictor?.executor !== executor) this.#predictor = new Predictor(executor, this.placed);
-      return this.#predictor.logits(batch);
-    });
+    return this.device.attempt((executor) => this.#on(executor).logits(batch));
+  }
+
+  maskedLoss(batch: Batch): Promise<number> {
+    return this.device.attempt((executor) => this.#on(executor).maskedLoss(batch));
+  }
+
+  #on(executor: Executor): Predictor {
+    if (this.#predictor?.executor !== executor) this.#predictor = new Predictor(executor, this.placed);
+    return this.#predictor;
   }
 }
 

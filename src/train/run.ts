@@ -1,15 +1,17 @@
 // The training loop: epochs, batches, schedule, evaluation, as a stream of events. Finetune and distill differ only in what they set up.
 
-import { type Batch, type Encoded, makeBatch } from "../data/batch.ts";
+import { type Batch, countMasked, type Encoded, makeBatch } from "../data/batch.ts";
+import { MASKED_SHARE, maskRows } from "../data/masking.ts";
 import { batchesOf, epochOrder } from "../data/sampler.ts";
 import { learningRateFactor, type Varying, valueAt, warmupSteps } from "../optim/schedule.ts";
 import type { Hyper } from "../recipes/recipe.ts";
 import { breather } from "./breather.ts";
-import { type EncodedSet, predictAll, score } from "./evaluate.ts";
+import { type EncodedSet, perplexity, predictAll, score } from "./evaluate.ts";
 import type { Metrics } from "./metrics.ts";
 import type { TrainingOptions } from "./options.ts";
 import { LastingPredictor, type LastingTrainer } from "./recovery.ts";
 import type { Taught } from "./taught.ts";
+import type { MaskedSet } from "./text.ts";
 import { type StepResult, shapeOf } from "./trainer.ts";
 
 export type TrainingEvent =
@@ -58,6 +60,8 @@ export interface LoopInputs {
   /** Has what the teachers say of its rows: they do not run. */
   readonly taught?: Taught;
   readonly eval?: EncodedSet;
+  /** In place of `eval`: text by which masked-LM is judged, before the first step too. */
+  readonly evalText?: MaskedSet;
   /** Teacher logits on the evaluation set, for the agreement. */
   readonly teacherLogits?: Float32Array;
   readonly parameters: number;
@@ -90,17 +94,28 @@ export function plannedSteps(count: number, options: TrainingOptions): number {
   return options.maxSteps > 0 ? (options.epochs > 0 ? Math.min(options.maxSteps, all) : options.maxSteps) : all;
 }
 
+/** Text that is masked gets its masks of an epoch; without one, only the room for them. */
 export function makeMicroBatches(
-  rows: readonly Encoded[],
+  { rows, masking }: Pick<EncodedSet, "rows" | "masking">,
   indices: readonly Uint32Array[],
-  size: number,
+  { batchSize: size, seed }: Pick<TrainingOptions, "batchSize" | "seed">,
   regression: boolean,
+  epoch?: number,
 ): Batch[] {
-  const all = indices.map((part) => Array.from(part, (i) => rows[i]));
-  const labelledCount = all.flat().filter(({ label }) => label !== undefined).length;
-  const sequenceCount = all.flat().length;
+  const all = indices.map((part) => {
+    const own = Array.from(part, (i) => rows[i]);
+    return masking && epoch !== undefined ? maskRows(own, part, masking, seed, epoch) : own;
+  });
+  const whole = all.flat();
+  const sum = (of: (row: Encoded) => number) => whole.reduce((total, row) => total + of(row), 0);
+  const counts = {
+    labelledCount: whole.filter(({ label }) => label !== undefined).length,
+    sequenceCount: whole.length,
+    tokenCount: sum(({ ids }) => ids.length),
+    maskedCount: sum(({ targets }) => countMasked(targets)),
+  };
   const kind = regression ? "regression" : "classification";
-  return all.map((part) => makeBatch(part, { size, kind, labelledCount, sequenceCount }));
+  return all.map((part) => makeBatch(part, { size, kind, ...counts, maskedShare: masking ? MASKED_SHARE : 0 }));
 }
 
 export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<TrainingEvent, LoopResult> {
@@ -114,8 +129,8 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
   yield { type: "start", ...ofStage, steps: planned, rows: train.rows.length, parameters: inputs.parameters };
 
   const batchesOfEpoch = (epoch: number) => microBatches(train.rows.length, options, epoch);
-  const made = (indices: readonly Uint32Array[]) =>
-    makeMicroBatches(train.rows, indices, options.batchSize, structure.regression);
+  const made = (indices: readonly Uint32Array[], epoch?: number) =>
+    makeMicroBatches(train, indices, options, structure.regression, epoch);
   // Every shape of the run is placed before the first step: memory that will not do is found now, and does not grow later.
   for (let epoch = 0, step = 0; step < planned; epoch++)
     for (const indices of batchesOfEpoch(epoch)) {
@@ -123,7 +138,9 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
       for (const batch of made(indices)) await trainer.prepare(shapeOf(batch));
     }
 
+  const judged = inputs.evalText ?? inputs.eval;
   const evaluate = async (): Promise<Metrics | undefined> => {
+    if (inputs.evalText) return perplexity(predictor, inputs.evalText);
     if (!inputs.eval) return undefined;
     const logits = await predictAll(predictor, inputs.eval.rows);
     return score(logits, inputs.eval, structure.student.config.num_labels, inputs.teacherLogits);
@@ -135,10 +152,20 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
   let evaluatedAt = 0;
   let skipped = 0;
   let [step, tokens, reportedTokens, reportedAt, paused] = [0, 0, 0, began, 0];
+  const evaluation = async function* (epoch: number): AsyncGenerator<TrainingEvent> {
+    const start = performance.now();
+    metrics = await evaluate();
+    evaluatedAt = step;
+    yield* notes();
+    if (metrics) yield { type: "evaluation", ...ofStage, step, epoch, metrics };
+    paused += performance.now() - start;
+    reportedAt += performance.now() - start;
+  };
+  if (inputs.evalText) yield* evaluation(0);
   for (let epoch = 0; step < planned && !signal?.aborted; epoch++) {
     for (const indices of batchesOfEpoch(epoch)) {
       if (step === planned || signal?.aborted) break;
-      const batches = made(indices);
+      const batches = made(indices, epoch);
       const learningRate = options.learningRate * learningRateFactor(options.lrSchedulerType, step, planned, warmup);
       const reported = (step + 1) % options.loggingSteps === 0 || step + 1 === planned;
       const { taught } = inputs;
@@ -162,26 +189,10 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
         };
         [reportedAt, reportedTokens] = [performance.now(), tokens];
       }
-      if (inputs.eval && options.evalSteps > 0 && step % options.evalSteps === 0) {
-        const start = performance.now();
-        metrics = await evaluate();
-        evaluatedAt = step;
-        yield* notes();
-        if (metrics) yield { type: "evaluation", ...ofStage, step, epoch, metrics };
-        paused += performance.now() - start;
-        reportedAt += performance.now() - start;
-      }
+      if (judged && options.evalSteps > 0 && step % options.evalSteps === 0) yield* evaluation(epoch);
       await breathe();
     }
-    if (inputs.eval && evaluatedAt !== step && (options.evalSteps === 0 || step === planned)) {
-      const start = performance.now();
-      metrics = await evaluate();
-      evaluatedAt = step;
-      yield* notes();
-      if (metrics) yield { type: "evaluation", ...ofStage, step, epoch, metrics };
-      paused += performance.now() - start;
-      reportedAt += performance.now() - start;
-    }
+    if (judged && evaluatedAt !== step && (options.evalSteps === 0 || step === planned)) yield* evaluation(epoch);
   }
   await trainer.settle();
   if (skipped > 0)

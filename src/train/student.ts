@@ -1,31 +1,34 @@
-// Students: `layers:3`, `layers:0,2,4` (layers of another model, with its embeddings and head), `slice:3x192` (its first layers, narrowed), `bert:4x312[x12[x1200]]` or `bilstm:150` (a
-// fresh one; each family says how its sizes are written). A folder or a config.json is left to the caller, who can read files.
+// Students: `layers:3`, `layers:0,2,4` (layers of another model, with its embeddings and head), `distilbert:layers:3` (the same as a model of
+// that family, layers spread as DistilBERT's), `slice:3x192` (its first layers, narrowed), `bert:4x312[x12[x1200]]` or `bilstm:150` (a fresh
+// one; each family says how its sizes are written). A folder or a config.json is left to the caller, who can read files.
 
 import { InputError } from "../errors.ts";
 import { type Size, stack } from "../models/family.ts";
 import { families, familyOf, type ModelConfig } from "../models/index.ts";
+import { spreadLayers } from "../recipes/maps.ts";
 import { freshWeights, type Tensor, type Weights } from "./model.ts";
 import { sliceWidth } from "./width.ts";
 
 type Body = { config: ModelConfig; weights: Weights };
 
 export type StudentSpec =
-  | { readonly kind: "layers"; readonly layers: readonly number[] | number }
+  /** type: the model_type that it will be, where that is said. */
+  | { readonly kind: "layers"; readonly layers: readonly number[] | number; readonly type?: string }
   /** The first layers, and the most important heads and units of each. */
   | { readonly kind: "slice"; readonly size: Partial<Size> }
   /** type: its model_type. */
   | { readonly kind: "fresh"; readonly type: string; readonly size: Partial<Size> }
   | { readonly kind: "path"; readonly path: string };
 
-export function parseStudent(text: string): StudentSpec {
-  const where = "--student";
-  const chosen = /^layers:(\d+(?:,\d+)*)$/.exec(text);
-  if (chosen) {
-    const numbers = chosen[1].split(",").map(Number);
-    return { kind: "layers", layers: numbers.length === 1 ? numbers[0] : numbers };
+export function parseStudent(text: string, where = "--student"): StudentSpec {
+  const chosen = /^(?:([a-z]+):)?layers:(\d+(?:,\d+)*)$/.exec(text);
+  if (chosen && (chosen[1] === undefined || families.get(chosen[1])?.adopts)) {
+    const numbers = chosen[2].split(",").map(Number);
+    const layers = numbers.length === 1 ? numbers[0] : numbers;
+    return { kind: "layers", layers, ...(chosen[1] === undefined ? {} : { type: chosen[1] }) };
   }
   const slice = text.startsWith("slice:") ? stack.parse(text.slice("slice".length)) : undefined;
-  if (slice) return { kind: "slice", size: atLeastOne(slice, text) };
+  if (slice) return { kind: "slice", size: atLeastOne(slice, text, where) };
   const [, type, rest = ""] = /^([a-z]+)(:.*)?$/s.exec(text) ?? [];
   const size = families.get(type)?.parse(rest);
   // Not of this kind: a folder, a drive's letter, or a name with a colon.
@@ -35,16 +38,16 @@ export function parseStudent(text: string): StudentSpec {
     const usages = [...families.values()].map(({ type: known, usage }) => `${known}${usage}`);
     throw new InputError(
       "STUDENT",
-      `"${text}" is not understood; expected layers:K, layers:0,2,4, slice${stack.usage}, ${usages.slice(0, -1).join(", ")} or ${usages.at(-1)}.`,
+      `"${text}" is not understood; expected layers:K, layers:0,2,4, distilbert:layers:K, slice${stack.usage}, ${usages.slice(0, -1).join(", ")} or ${usages.at(-1)}.`,
       { where },
     );
   }
-  return { kind: "fresh", type, size: atLeastOne(size, text) };
+  return { kind: "fresh", type, size: atLeastOne(size, text, where) };
 }
 
-function atLeastOne(size: Partial<Size>, text: string): Partial<Size> {
+function atLeastOne(size: Partial<Size>, text: string, where: string): Partial<Size> {
   if (!Object.values(size).includes(0)) return size;
-  throw new InputError("STUDENT", `"${text}": every number must be at least 1.`, { where: "--student" });
+  throw new InputError("STUDENT", `"${text}": every number must be at least 1.`, { where });
 }
 
 /** A model of the chosen layers of another, numbered from 0, in the given order. */
@@ -77,7 +80,21 @@ const firstLayers = (count: number) => Array.from({ length: count }, (_, i) => i
 /** A student that is cut out of another model. */
 export function cutStudent(spec: StudentSpec & { kind: "layers" | "slice" }, source: Body): Body {
   if (spec.kind === "slice") return sliceWidth(pruneLayers(source, firstLayers(spec.size.layers ?? 1)), spec.size);
-  return pruneLayers(source, typeof spec.layers === "number" ? firstLayers(spec.layers) : spec.layers);
+  const { layers, type } = spec;
+  const N = familyOf(source.config).size(source.config).layers;
+  const some = (count: number) => (type === undefined || count > N ? firstLayers(count) : spreadLayers(N, count));
+  const pruned = pruneLayers(source, typeof layers === "number" ? some(layers) : layers);
+  if (type === undefined || type === source.config.model_type) return pruned;
+  const adopted = familyOf({ model_type: type }).adopts?.(pruned.config);
+  if (!adopted)
+    throw new InputError("STUDENT", `a ${type} cannot be made of layers of a ${source.config.model_type}.`, {
+      where: "--student",
+    });
+  const named = [...pruned.weights].map(([path, tensor]) => [adopted.named(path), tensor] as const);
+  return {
+    config: adopted.config,
+    weights: new Map(named.filter((entry): entry is [string, Tensor] => entry[0] !== undefined)),
+  };
 }
 
 /** What a fresh student begins with beside its size. */
@@ -94,7 +111,11 @@ export interface Beginning {
  * A model with the vocabulary, lengths and labels of `like`; heads default to those of `like`, the inner width to 4·D. Where its family
  * begins with word vectors, they are those of `like` unless others are given.
  */
-export function freshStudent({ type, size }: StudentSpec & { kind: "fresh" }, beginning: Beginning): Body {
+export function freshStudent(
+  { type, size }: StudentSpec & { kind: "fresh" },
+  beginning: Beginning,
+  where = "--student",
+): Body {
   const { like, pair, seed } = beginning;
   const family = familyOf({ model_type: type });
   const { layers = 1, width = 1, heads = familyOf(like.config).size(like.config).heads, inner = 4 * width } = size;
@@ -103,7 +124,7 @@ export function freshStudent({ type, size }: StudentSpec & { kind: "fresh" }, be
     throw new InputError(
       "STUDENT_HEADS",
       `${heads} heads do not divide a width of ${width}; write ${type}:${layers}x${width}xH with H one of ${divisors.join(", ")}.`,
-      { where: "--student" },
+      { where },
     );
   }
   if (beginning.vectors && !family.vectors)

@@ -11,6 +11,8 @@ import { LimbeckError } from "../errors.ts";
 import type { Executor, Loaded } from "../executors/executor.ts";
 import { formatCount, type OpenFile } from "../formats/files.ts";
 import { ROWS } from "../models/features.ts";
+import { masksTokens } from "../recipes/recipe.ts";
+import { readsVocabulary } from "../recipes/vocabulary.ts";
 import { sha256 } from "../sha256.ts";
 import { VERSION } from "../version.ts";
 import { breather } from "./breather.ts";
@@ -49,6 +51,10 @@ const skipped = (why: string) => `teacher cache: not used, since ${why}; the tea
 /** Yields what to tell; undefined when the teachers must run in every step. */
 export async function* openTaught(cache: CacheFolder, given: TaughtRows): AsyncGenerator<string, Taught | undefined> {
   const { structure, rows, reads } = given;
+  if (structure.teachers.length > 0 && readsVocabulary(structure.stage)) {
+    yield skipped(masksTokens(structure.stage) ? "the text is masked anew in every epoch" : "a vocabulary is not kept");
+    return undefined;
+  }
   const kept: Kept[] = [];
   const { features } = stepPrograms(structure, { sequences: 1, rows: 1, longest: 1 });
   const rowsHash = await hashOfRows(rows);

@@ -1,4 +1,4 @@
-// What finetune and distill share: data and device are opened, the loop runs, the result is judged and saved.
+// What finetune, distill and pretrain share: data and device are opened, the loop runs, the result is judged and saved.
 
 import type { Dataset, DatasetOptions } from "../data/dataset.ts";
 import { InputError } from "../errors.ts";
@@ -6,13 +6,14 @@ import { Profile } from "../executors/profile.ts";
 import { outputExists } from "../formats/files.ts";
 import { optimizerNamed } from "../optim/index.ts";
 import type { OptimizerOptions } from "../optim/optimizer.ts";
-import { needsTeacher, type Recipe } from "../recipes/recipe.ts";
+import { masksTokens, needsTeacher, type Recipe } from "../recipes/recipe.ts";
+import { readsVocabulary } from "../recipes/vocabulary.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import type { CacheFolder } from "./cacheFolder.ts";
-import { type EncodedSet, encode, measureLatency, predictAll, score, truncationNote } from "./evaluate.ts";
+import { type EncodedSet, encode, measureLatency, perplexity, predictAll, score, truncationNote } from "./evaluate.ts";
 import { trainingPrograms } from "./largest.ts";
 import { argmax, classes, type Metrics } from "./metrics.ts";
-import { type Labels, labelsOf, type Model, parameterCount, requirePairs, type Weights } from "./model.ts";
+import { forTasks, type Labels, labelsOf, type Model, parameterCount, requirePairs, type Weights } from "./model.ts";
 import { type DeviceOptions, TRAINING, type TrainingOptions } from "./options.ts";
 import { type Judged, judge, saveRun } from "./output.ts";
 import { type StepStructure, trainedParameters } from "./programs.ts";
@@ -21,14 +22,18 @@ import { plannedSteps, type TrainingEvent, trainingLoop, type VaryingHyper } fro
 import { type DataSource, type FolderSource, maxLengthFor, openData, openDevice, openFolder } from "./session.ts";
 import type { RunStage, StageChoice } from "./stages.ts";
 import { openTaught, type TaughtRows } from "./taught.ts";
+import { maskedRows, openText, textRows } from "./text.ts";
 import { NonfiniteError } from "./trainer.ts";
 
 /** Options of every training command. */
 export interface CommonOptions extends StageChoice, Partial<DeviceOptions> {
-  readonly train: DataSource;
+  /** The task's rows; not needed where every stage reads plain text with masks. */
+  readonly train?: DataSource;
   readonly eval?: DataSource;
-  /** Plain text for the stages that read it; labels in it are not looked at. */
-  readonly text?: DataSource;
+  /** Plain text for the stages that read it, a file or several; labels in it are not looked at. */
+  readonly text?: DataSource | readonly DataSource[];
+  /** Plain text by which masked-LM is judged. */
+  readonly evalText?: DataSource;
   /** How the data files are read. */
   readonly data?: DatasetOptions;
   /** Where the folder goes; without it the model is only returned. */
@@ -73,7 +78,18 @@ export interface Data {
   readonly eval?: Dataset;
   /** Plain text, for stages that read it. */
   readonly text?: Dataset;
+  readonly evalText?: Dataset;
   readonly notes: readonly string[];
+}
+
+/** The plain text of a run. */
+export async function readTexts(
+  runtime: Runtime,
+  { text: given, evalText: judging }: CommonOptions,
+): Promise<Pick<Data, "text" | "evalText" | "notes">> {
+  const text = given === undefined ? undefined : await openText(runtime, given);
+  const evalText = judging === undefined ? undefined : await openText(runtime, judging);
+  return { text, evalText, notes: [...(text?.notes ?? []), ...(evalText?.notes ?? [])] };
 }
 
 /** Training and evaluation data with the labels of a model, or with those that the training file brings. */
@@ -81,10 +97,13 @@ export async function readData(runtime: Runtime, options: CommonOptions, labels?
   const known: DatasetOptions = { ...options.data };
   if (labels === null) known.task = "regression";
   else if (labels) known.label2id = Object.fromEntries(labels.map((label, id) => [label, id]));
+  if (options.train === undefined)
+    throw new InputError("NO_TRAINING_DATA", "there is a stage that learns from rows of the task; give them.", {
+      where: "--train",
+    });
+  const { text, evalText, notes: textNotes } = await readTexts(runtime, options);
   const train = await openData(runtime, options.train, known);
-  const text = options.text === undefined ? undefined : await openData(runtime, options.text, {});
-  const textNotes = text?.notes ?? [];
-  if (options.eval === undefined) return { train, text, notes: [...train.notes, ...textNotes] };
+  if (options.eval === undefined) return { train, text, evalText, notes: [...train.notes, ...textNotes] };
   const { tagColumn, pairTagColumn, softLabels, ...columns } = known;
   const evaluation = await openData(runtime, options.eval, { ...columns, task: train.kind, label2id: train.label2id });
   if (evaluation.pair !== train.pair)
@@ -95,7 +114,7 @@ export async function readData(runtime: Runtime, options: CommonOptions, labels?
         where: evaluation.file,
       },
     );
-  return { train, eval: evaluation, text, notes: [...train.notes, ...evaluation.notes, ...textNotes] };
+  return { train, eval: evaluation, text, evalText, notes: [...train.notes, ...evaluation.notes, ...textNotes] };
 }
 
 /** Labels in the order of their ids; null for regression. */
@@ -106,7 +125,7 @@ export function labelsOfData({ kind, label2id = {} }: Dataset): Labels {
 }
 
 export interface Setup {
-  readonly command: "finetune" | "distill";
+  readonly command: "finetune" | "distill" | "pretrain";
   readonly summary: string;
   readonly student: Model;
   readonly teachers: readonly Model[];
@@ -189,14 +208,19 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
     return { type: "note", text };
   };
 
-  let trainSet = encode(data.train, student.tokenizer, maxLength);
-  const evalSet = data.eval && encode(data.eval, student.tokenizer, maxLength);
-  const textSet = data.text && withoutLabels(encode(data.text, student.tokenizer, maxLength));
+  const { tokenizer } = student;
+  let trainSet = data.train === data.text ? NO_ROWS : encode(data.train, tokenizer, maxLength);
+  const evalSet = data.eval && encode(data.eval, tokenizer, maxLength);
+  const evalText = data.evalText && maskedRows(data.evalText, tokenizer, maxLength);
+  const texts = new Map<RunStage, EncodedSet>();
+  for (const run of stages)
+    if (run.stage.data === "text" && data.text) texts.set(run, textRows(data.text, tokenizer, maxLength, run));
   const structures = stages.map((stage) => structureOf(setup, stage));
-  const rowsOf = ({ stage }: RunStage) => (stage.data === "text" && textSet ? textSet : trainSet);
+  const rowsOf = (run: RunStage) => texts.get(run) ?? trainSet;
+  const evaluated = [...(evalSet?.rows ?? []), ...(evalText?.rows ?? [])];
   const programs = function* () {
     for (const [i, stage] of stages.entries())
-      yield* trainingPrograms(structures[i], stage.options.batchSize, rowsOf(stage).rows, evalSet?.rows);
+      yield* trainingPrograms(structures[i], stage.options.batchSize, rowsOf(stage).rows, evaluated);
   };
   const profile = common.profile ? new Profile() : undefined;
   // In the place of a GPU, WASM rounds to half precision where the GPU did.
@@ -210,9 +234,9 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
     for (const [dataset, set] of [
       [data.train, trainSet] as const,
       ...(data.eval && evalSet ? [[data.eval, evalSet] as const] : []),
-      ...(data.text && textSet ? [[data.text, textSet] as const] : []),
+      ...[...texts.values()].filter(cut).map((set) => [data.text as Dataset, set] as const),
     ])
-      if (set.truncated > 0) yield tell(truncationNote(dataset, set, maxLength));
+      if (cut(set)) yield tell(truncationNote(dataset, set, maxLength));
 
     for (const [owner, weights] of placesOf(setup)) await device.place(owner, weights);
 
@@ -223,7 +247,10 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
     for (const [i, teacher] of teachers.entries()) {
       const logits = evalSet && (await predictAll(predictors[i], evalSet.rows));
       teacherLogits ??= logits;
-      const metrics = logits && evalSet && score(logits, evalSet, teacher.config.num_labels);
+      const masked = masksTokens(stages[stages.length - 1].stage) ? evalText : undefined;
+      const metrics = masked
+        ? await perplexity(predictors[i], masked)
+        : logits && evalSet && score(logits, evalSet, teacher.config.num_labels);
       judged.push(judge(teachers.length > 1 ? `teacher ${i + 1}` : "teacher", teacher, { metrics }));
     }
     if (setup.argmaxTargets)
@@ -252,7 +279,7 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
       const trainer = new LastingTrainer(device, structures[i], how);
       const loop = trainingLoop({
         ...{ trainer, hyper: setup.hyper, options: run.options, train: rowsOf(run), taught },
-        ...(last ? { eval: evalSet, teacherLogits } : {}),
+        ...(masksTokens(run.stage) ? { evalText } : last ? { eval: evalSet, teacherLogits } : {}),
         ...(stages.length > 1 ? { stage: run.name } : {}),
         parameters: parameterCount(student.config),
         signal: common.signal,
@@ -284,7 +311,11 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
       if (stopped !== undefined) break;
     }
 
-    const model: Model = { ...student, weights };
+    const trained: Model = { ...student, weights };
+    // Of two heads, that of the last stage is what the student is for.
+    const model = student.config.tasks
+      ? forTasks(trained, [readsVocabulary(stages[stages.length - 1].stage) ? "maskedLm" : "classification"], 0)
+      : trained;
     const latency = evalSet && (await measureLatency(new LastingPredictor(device, placed), evalSet.rows));
     for (const [i, predictor] of predictors.entries())
       if (evalSet) judged[i] = { ...judged[i], millisecondsPerSentence: await measureLatency(predictor, evalSet.rows) };
@@ -298,7 +329,8 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
     for (const text of device.notes()) yield tell(text);
     const record = {
       ...{ command: setup.command, summary: setup.summary, device: device.choice, train: data.train, eval: data.eval },
-      ...{ text: data.text, recipe: setup.recipe, fingerprint: setup.fingerprint },
+      ...{ text: data.text === data.train ? undefined : data.text, evalText: data.evalText },
+      ...{ recipe: setup.recipe, fingerprint: setup.fingerprint },
       options: { ...options, maxLength, ...setup.resolved },
       stages: stages.length > 1 ? Object.fromEntries(stages.map((run) => [run.name, stageRecord(run)])) : undefined,
       ...{ judged, events, notes, seconds, stopped },
@@ -344,10 +376,9 @@ const withSoftArgmax = (set: EncodedSet): EncodedSet => ({
   rows: set.rows.map((row) => ({ ...row, label: argmax(Float32Array.from(row.soft ?? []), 0, row.soft?.length ?? 0) })),
 });
 
-const withoutLabels = (set: EncodedSet): EncodedSet => ({
-  ...set,
-  rows: set.rows.map(({ ids, segments }) => ({ ids, segments })),
-});
+const cut = ({ truncated }: EncodedSet) => truncated > 0;
+
+const NO_ROWS: EncodedSet = { rows: [], truncated: 0, regression: false };
 
 /** A stage's own numbers. */
 function stageRecord({ options }: RunStage): Partial<TrainingOptions> {
@@ -356,6 +387,7 @@ function stageRecord({ options }: RunStage): Partial<TrainingOptions> {
 }
 
 function checkLabels({ recipe, stages }: Setup, set: EncodedSet, { file }: Dataset): void {
-  if (stages.every(({ stage }) => needsTeacher(stage)) || set.rows.some(({ label }) => label !== undefined)) return;
+  const learns = ({ stage }: RunStage) => stage.data !== "text" && !needsTeacher(stage);
+  if (!stages.some(learns) || set.rows.some(({ label }) => label !== undefined)) return;
   throw new InputError("NO_LABELS", `recipe "${recipe.name}" learns from labels, and no row has one.`, { where: file });
 }

@@ -17,6 +17,8 @@ import {
   forwardProgram,
   LOSS,
   logitsOf,
+  maskedLossOf,
+  maskedProgram,
   metricOf,
   type Placed,
   PROJECT,
@@ -83,7 +85,7 @@ export function writeBatch(executor: Executor, batch: Batch, programs: readonly 
   if (soft) write("softLabels", soft, [batch.sequences, soft.length / batch.sequences]);
 }
 
-/** Logits of a model, batch by batch. */
+/** What a model says of batches. */
 export class Predictor {
   readonly #loaded = new Map<string, Loaded>();
 
@@ -94,13 +96,26 @@ export class Predictor {
 
   /** [B, C], rows of empty sequences included. */
   async logits(batch: Batch): Promise<Float32Array> {
+    this.#run("logits", batch);
+    const { owner, config } = this.placed;
+    return Float32Array.from(await this.executor.read(logitsOf(owner, batch.sequences, config.num_labels)));
+  }
+
+  /** Of a batch's masked tokens, weighted as the batch says. */
+  async maskedLoss(batch: Batch): Promise<number> {
+    this.#run("masked", batch);
+    const [loss] = await this.executor.read(maskedLossOf(this.placed.owner));
+    return loss;
+  }
+
+  #run(what: "logits" | "masked", batch: Batch): void {
     const shape = shapeOf(batch);
-    const loaded = this.#loaded.get(keyOf(shape)) ?? this.executor.load(forwardProgram(this.placed, shape));
-    this.#loaded.set(keyOf(shape), loaded);
+    const key = `${what} ${keyOf(shape)}`;
+    const program = what === "logits" ? forwardProgram : maskedProgram;
+    const loaded = this.#loaded.get(key) ?? this.executor.load(program(this.placed, shape));
+    this.#loaded.set(key, loaded);
     writeBatch(this.executor, batch, [loaded]);
     this.executor.run(loaded);
-    const { owner, config } = this.placed;
-    return Float32Array.from(await this.executor.read(logitsOf(owner, shape.sequences, config.num_labels)));
   }
 }
 

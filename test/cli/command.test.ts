@@ -54,6 +54,7 @@ describe("usage", () => {
     ["distill --layer-map 2,x", `expected layer numbers such as 2,4, found "2,x"`],
     ["evaluate --device gpu", `expected one of auto, wasm, webgpu, reference, found "gpu"`],
     ["finetune --train train.tsv", "--model and --out are needed"],
+    ["pretrain --model base", "--text and --out are needed"],
     ["plan --train train.tsv", "say --teacher and --student for a distillation, or --model for a fine-tuning"],
     [`distill --student base --out x ${SMALL}`, "--teacher is needed"],
     [`distill --student base --out x ${SMALL} --soft-label-form logits`, "name them"],
@@ -201,6 +202,23 @@ describe("finetune, distill, evaluate, predict, plan: each on what the one befor
     expect((await limbeck(`${args} --temperature 4:x --out refused ${SMALL}`)).code).toBe(2);
     expect((await limbeck(`${args} --stage first.epochs --out refused ${SMALL}`)).code).toBe(2);
     expect(existsSync(join(tiny.folder, "refused"))).toBe(false);
+  });
+
+  test("pretrain: a masked-LM head on two texts, and a student of it without rows of a task", async () => {
+    await file("one.txt", "the soup was bland\n\nthe bread was crisp\n");
+    const numbers = "--threads 1 --max-steps 2 --batch-size 8";
+    const { code, stdout, stderr } = await limbeck(
+      `pretrain --model base --text train.tsv --text one.txt --train-body --out mlm ${numbers} --json`,
+    );
+    expect([code, stderr.match(/perplexity \d/g)?.length]).toEqual([0, 2]);
+    expect(objects(stdout).at(-1)).toMatchObject({ type: "result", out: "mlm", complete: true });
+    const made = await limbeck(
+      `distill --recipe mlm --teacher mlm --student distilbert:layers:1 --text train.tsv --out masked ${numbers}`,
+    );
+    expect([made.code, JSON.parse(await read("masked/config.json")).architectures]).toEqual([
+      0,
+      ["DistilBertForMaskedLM"],
+    ]);
   });
 
   test("evaluate", async () => {

@@ -1,16 +1,20 @@
 // DistilBERT: parity with transformers, its size, what it is made from, and what it does not have.
 
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { ReferenceExecutor } from "../../src/executors/reference.ts";
 import { memoryFiles } from "../../src/formats/files.ts";
 import { readModelFolder, writeModelFolder } from "../../src/formats/huggingface.ts";
 import { distilbert } from "../../src/models/distilbert.ts";
 import { batchValues, shown } from "../../src/models/features.ts";
 import { families, parseConfig, traceModel } from "../../src/models/index.ts";
+import { keep } from "../../src/ops/index.ts";
 import { Trace } from "../../src/program/program.ts";
 import { Scope } from "../../src/program/scope.ts";
-import { freshWeights } from "../../src/train/model.ts";
-import { freshStudent, parseStudent, pruneLayers, type StudentSpec } from "../../src/train/student.ts";
-import { fixtureBytes } from "../fixtures/read.ts";
+import { freshWeights, type Tensor, type Weights } from "../../src/train/model.ts";
+import { parametersOf } from "../../src/train/programs.ts";
+import { cutStudent, freshStudent, parseStudent, pruneLayers, type StudentSpec } from "../../src/train/student.ts";
+import { placeWeights, shapeOf, writeBatch } from "../../src/train/trainer.ts";
+import { fixtureBytes, fixtureJson, fixtureMasked } from "../fixtures/read.ts";
 import { bodyParameters, COMMON, equalsTransformers } from "./parity.ts";
 
 equalsTransformers("distilbert", [
@@ -88,6 +92,72 @@ test("a fresh one of another family's teacher has its vocabulary, lengths and la
   });
   const norm = student.weights.get("distilbert.transformer.layer.1.sa_layer_norm.weight");
   expect(norm?.data.every((x) => x === 1)).toBe(true);
+});
+
+describe("made of a BERT's layers", () => {
+  const teacher = { ...parseConfig(text("distilbert/teacher/config.json"), "t"), tasks: ["maskedLm" as const] };
+  const source = { config: teacher, weights: freshWeights(teacher, 1) };
+  const spec = (student: string) => parseStudent(student) as StudentSpec & { kind: "layers" };
+
+  test("names, numbers and the masked-LM head go over; what has no counterpart stays behind", () => {
+    const { config: made, weights } = cutStudent(spec("distilbert:layers:2"), source);
+    expect(made).toMatchObject({
+      model_type: "distilbert",
+      n_layers: 2,
+      dim: 24,
+      n_heads: 4,
+      hidden_dim: 36,
+      dropout: 0,
+    });
+    const expected = parametersOf({ ...made, tasks: ["maskedLm"] });
+    expect([...weights].map(([path, { shape }]) => [path, shape]).sort()).toEqual(
+      [...expected].map(([path, shape]) => [path, [...shape]]).sort(),
+    );
+    const of = (path: string) => source.weights.get(path);
+    expect(weights.get("distilbert.transformer.layer.1.ffn.lin2.weight")).toBe(
+      of("bert.encoder.layer.3.output.dense.weight"),
+    );
+    expect(weights.get("distilbert.transformer.layer.0.attention.k_lin.bias")).toBe(
+      of("bert.encoder.layer.0.attention.self.key.bias"),
+    );
+    expect(weights.get("vocab_projector.bias")).toBe(of("cls.predictions.bias"));
+  });
+
+  test("it computes what BERT does when segments add nothing", async () => {
+    const weights = new Map(source.weights);
+    const segments = weights.get("bert.embeddings.token_type_embeddings.weight") as Tensor;
+    weights.set("bert.embeddings.token_type_embeddings.weight", { ...segments, data: segments.data.map(() => 0) });
+    const student = cutStudent(spec("distilbert:layers:0,1,2,3"), { config: teacher, weights });
+    const batch = fixtureMasked(fixtureJson("distilbert.json").batches[0]);
+    const rows = async ({ config: of, weights: own }: { config: typeof config; weights: Weights }) => {
+      const trace = new Trace();
+      const features = traceModel(
+        new Scope(trace, "m", false),
+        { ...of, tasks: ["maskedLm"] },
+        batchValues(trace, shapeOf(batch)),
+      );
+      const kept = keep(shown(features, "m").vocabulary.rows, "rows");
+      const executor = new ReferenceExecutor();
+      placeWeights(executor, "m", own);
+      const program = executor.load(trace.finish("rows"));
+      writeBatch(executor, batch, [program]);
+      executor.run(program);
+      return Array.from(await executor.read(kept));
+    };
+    expect(await rows(student)).toEqual(await rows({ config: teacher, weights }));
+  });
+
+  test("chosen layers, its own family, and a family that cannot be", () => {
+    expect(spec("distilbert:layers:0,3")).toEqual({ kind: "layers", layers: [0, 3], type: "distilbert" });
+    const own = cutStudent(spec("distilbert:layers:2"), { config, weights: freshWeights(config, 1) });
+    expect(own.config).toMatchObject({ n_layers: 2 });
+    expect(() => cutStudent(spec("distilbert:layers:5"), source)).toThrow("layer 4 does not exist");
+    expect(() => parseStudent("bert:layers:2")).toThrow(/"bert:layers:2" is not understood; .*distilbert:layers:K/);
+    const lstm = parseConfig(text("bilstm-a/config.json"), "l");
+    expect(() => cutStudent(spec("distilbert:layers:1"), { config: lstm, weights: new Map() })).toThrow(
+      "a distilbert cannot be made of layers of a bilstm",
+    );
+  });
 });
 
 test("sinusoidal positions begin as transformers makes them", () => {

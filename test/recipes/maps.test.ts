@@ -1,7 +1,7 @@
 // Layer maps: what their papers say, and what cannot be matched.
 
 import { expect, test } from "vitest";
-import { type LayerMap, layerPairs } from "../../src/recipes/maps.ts";
+import { type LayerMap, layerPairs, spreadLayers } from "../../src/recipes/maps.ts";
 
 test.each<[LayerMap, number, number, [number, number][]]>([
   // TinyBERT: g(m) = 3m with 4 layers, 2m with 6; rounded where M does not divide N.
@@ -137,4 +137,15 @@ test.each<[string, () => unknown, string, string]>([
   ],
 ])("%s is refused", (_, pairs, code, message) => {
   expect(pairs).toThrow(expect.objectContaining({ code, message: expect.stringContaining(message) }));
+});
+
+test.each([
+  [12, 6, [0, 2, 4, 7, 9, 11]],
+  [12, 4, [0, 4, 7, 11]],
+  [12, 3, [0, 6, 11]],
+  [6, 3, [0, 3, 5]],
+  [4, 4, [0, 1, 2, 3]],
+  [6, 1, [0]],
+])("of %i layers a student of %i begins with %j", (N, M, layers) => {
+  expect(spreadLayers(N, M)).toEqual(layers);
 });

@@ -74,7 +74,7 @@ function shapesOf(steps: number): number {
   for (let epoch = 0, step = 0; step < steps; epoch++)
     for (const indices of microBatches(rows.length, options, epoch))
       if (step++ < steps)
-        for (const batch of makeMicroBatches(rows, indices, TRAINING.batchSize, false))
+        for (const batch of makeMicroBatches({ rows }, indices, TRAINING, false))
           shapes.add(JSON.stringify(shapeOf(batch)));
   return shapes.size;
 }

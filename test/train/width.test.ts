@@ -35,6 +35,14 @@ describe.each([
     expect(family.size(found)).toEqual({ layers: 1, width: 16, heads: 2, inner: 32 });
     expect(new Map([...weights].map(([path, { shape }]) => [path, shape]))).toEqual(parametersOf(found));
   });
+
+  test("a masked-LM head is sliced with the states that it reads", () => {
+    const source = made({ ...config, tasks: ["maskedLm"] });
+    const { config: found, weights } = cut("slice:1x16", source);
+    expect(new Map([...weights].map(([path, { shape }]) => [path, shape]))).toEqual(parametersOf(found));
+    const bias = [...weights.keys()].find((path) => /^(cls\.predictions|vocab_projector)\.bias$/.test(path)) as string;
+    expect(weights.get(bias)).toEqual(source.weights.get(bias));
+  });
 });
 
 describe("what goes", () => {
