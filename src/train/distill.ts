@@ -23,7 +23,10 @@ import { type CommonOptions, checkStages, labelsOfData, readData, type Setup } f
 export interface DistillOptions extends CommonOptions, RecipeChoices {
   /** One teacher, or several for an ensemble: folders, or models in memory. None where the data bring soft labels (`data.softLabels`). */
   readonly teacher?: FolderSource | Model | readonly (FolderSource | Model)[];
-  /** `layers:K`, `layers:0,2,4`, `slice:LxD[xHxF]`, `bert:LxD[xHxF]`, `distilbert:…` likewise, a folder, a config.json, or a model in memory. */
+  /**
+   * `layers:K`, `layers:0,2,4`, `slice:LxD[xHxF]`, `bert:LxD[xHxF]`, `distilbert:…` likewise, `mobilebert:LxDxT[xHxFxN]`, `ibbert:…` likewise,
+   * a folder, a config.json, or a model in memory.
+   */
   readonly student: FolderSource | Model;
   /**
    * What `layers:…` and `slice:…` are cut out of instead of the teacher: the un-tuned base, as PKD did. Without a teacher also what a fresh
