@@ -6,12 +6,26 @@ import { bilstm } from "./bilstm.ts";
 import { hard } from "./hard.ts";
 import { kd } from "./kd.ts";
 import { minilm, minilmV2 } from "./minilm.ts";
+import { mobilebert, mobilebertAuxiliary, mobilebertJoint } from "./mobilebert.ts";
 import { pkdLast, pkdSkip } from "./pkd.ts";
 import type { Recipe } from "./recipe.ts";
 import { tinybert } from "./tinybert.ts";
 
 export const recipes: Readonly<Record<string, Recipe>> = Object.fromEntries(
-  [hard, kd, bilstm, pkdSkip, pkdLast, tinybert, minilm, minilmV2, assistant].map((recipe) => [recipe.name, recipe]),
+  [
+    hard,
+    kd,
+    bilstm,
+    pkdSkip,
+    pkdLast,
+    tinybert,
+    minilm,
+    minilmV2,
+    mobilebert,
+    mobilebertJoint,
+    mobilebertAuxiliary,
+    assistant,
+  ].map((recipe) => [recipe.name, recipe]),
 );
 
 export function recipeNamed(name: string): Recipe {

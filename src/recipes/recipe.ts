@@ -75,6 +75,11 @@ export interface Stage {
   readonly data?: "text";
   /** Left out when there is no text. */
   readonly optional?: boolean;
+  /**
+   * The one layer of the student, counted from 1, that is trained, the first together with what lies below it, and that terms by layer
+   * compare. "each": the stage is taken for every layer, one after the other, and its epochs are shared out among them.
+   */
+  readonly layer?: number | "each";
   readonly terms: Readonly<Record<string, Term>>;
   /** What the paper says; options stand over it. */
   readonly training?: Readonly<Partial<StageOptions>>;

@@ -16,7 +16,7 @@ import { embeddingTable } from "./embeddings.ts";
 import { freshWeights, type Labels, labelsOf, loadModel, type Model, requireLabels, withLabels } from "./model.ts";
 import { checkNumbers, TRAINING } from "./options.ts";
 import { baseName, type DataSource, type FolderSource, openFile, openFolder } from "./session.ts";
-import { stagesOf } from "./stages.ts";
+import { layerByLayer, stagesOf } from "./stages.ts";
 import { cutStudent, freshStudent, parseStudent } from "./student.ts";
 import { type CommonOptions, checkStages, labelsOfData, readData, type Setup } from "./train.ts";
 
@@ -76,7 +76,7 @@ export async function distillSetup(runtime: Runtime, options: DistillOptions): P
   const setup: Setup = {
     command: "distill",
     summary: `${baseName(student.name)} distilled from ${taughtBy} by ${recipe.name} on ${baseName(data.train.file)}`,
-    ...{ student, teachers, textTeacher, recipe, hyper, stages },
+    ...{ student, teachers, textTeacher, recipe, hyper, stages: layerByLayer(stages, student.config) },
     data: { ...data, notes: [...notes, ...data.notes] },
     ...{ argmaxTargets: argmax, softLabels: soft !== undefined, cache: cacheOf(runtime, options) },
     resolved: {

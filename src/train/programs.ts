@@ -12,7 +12,7 @@ import {
   type Features,
   shown,
 } from "../models/features.ts";
-import { type ModelConfig, traceModel } from "../models/index.ts";
+import { familyOf, type ModelConfig, traceModel } from "../models/index.ts";
 import { add, gradient, keep, LOSS_SCALE, linear, lossScale, mul } from "../ops/index.ts";
 import { companions, type Optimizer, traceUpdate } from "../optim/optimizer.ts";
 import { type Program, Trace } from "../program/program.ts";
@@ -170,11 +170,14 @@ export function stepPrograms(structure: StepStructure, shape: BatchShape): StepP
     .map(([name, term]) => mul(term, trace.input(weightOf(name).name, [1])))
     .reduce(add);
   const parameters = [...scope.parameters.values(), ...own.parameters.values()];
+  const left = new Set(scope.frozen);
+  for (const [path, value] of scope.parameters)
+    if (stage.layer !== undefined && layerOf(student.config, path) !== stage.layer) left.add(value);
   const reached = gradient(
     loss,
     new Map(
       parameters
-        .filter((value) => !scope.frozen.has(value))
+        .filter((value) => !left.has(value))
         .map((value) => [value, trace.state(companions(value.name).gradient, value.shape)]),
     ),
   );
@@ -187,6 +190,12 @@ export function stepPrograms(structure: StepStructure, shape: BatchShape): StepP
     terms: Object.keys(terms),
     trained: new Map(parameters.filter((value) => reached.has(value)).map(({ name, shape }) => [name, shape])),
   };
+}
+
+/** The layer that a parameter belongs to, counted from 1; what lies below the first belongs to it. */
+function layerOf(config: ModelConfig, path: string): number {
+  const { layers } = familyOf(config);
+  return path.startsWith(layers) ? (Number.parseInt(path.slice(layers.length), 10) || 0) + 1 : 1;
 }
 
 /** What a stage trains; it does not depend on the batch. */
