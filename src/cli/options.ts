@@ -265,7 +265,7 @@ export const OWN = {
   teacher: (help: string): Entry => ["--teacher <folders>", help, texts],
   student: [
     "--student <what>",
-    "layers:K, layers:0,2,4, distilbert:layers:K, slice:LxD[xHxF], bert:LxD[xHxF], bilstm[:H[xFC]], distilbert:…, a folder or a config.json",
+    "layers:K, layers:0,2,4, distilbert:layers:K, slice:LxD[xHxF], bert:LxD[xHxF], bilstm[:H[xFC]], distilbert:…, mobilebert:LxDxT, ibbert:LxDxT, a folder or a config.json",
     text,
   ],
   train: ["--train <file>", "training rows: .tsv, .csv or .jsonl", text],

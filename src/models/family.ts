@@ -13,6 +13,10 @@ export interface Size {
   readonly heads: number;
   /** Width between the two products of a feed-forward block. */
   readonly inner: number;
+  /** Width inside of a layer where it is not that between layers. */
+  readonly inside?: number;
+  /** Feed-forward blocks of a layer where there may be several. */
+  readonly forwards?: number;
 }
 
 /** What a dimension of a parameter runs over. */
@@ -36,6 +40,8 @@ export interface Family<C extends CommonConfig> extends FolderFormat<C> {
   readonly words: string;
   /** Tables that begin as word vectors: of the teacher, or of a file. */
   readonly vectors?: readonly string[];
+  /** What a fresh model begins with of one with the same names and shapes: prefixes of parameters. */
+  readonly taken?: readonly string[];
   /** Traces the model on a batch, as far as it has the features. Dropout is active when the scope trains. */
   trace(scope: Scope, config: C, batch: BatchValues): Partial<Features>;
   size(config: C): Size;
@@ -56,13 +62,19 @@ export interface Family<C extends CommonConfig> extends FolderFormat<C> {
   fresh?(path: string, shape: readonly number[], config: C, random: Random): Float32Array | undefined;
 }
 
+/** The numbers of ":4x312x12"; undefined where the text is none such, or has fewer or more. */
+export function crossed(text: string, least: number, most: number): number[] | undefined {
+  const numbers = /^:\d+(x\d+)*$/.test(text) ? text.slice(1).split("x").map(Number) : [];
+  return numbers.length >= least && numbers.length <= most ? numbers : undefined;
+}
+
 /** Sizes of a stack of layers. */
 export const stack: Pick<Family<CommonConfig>, "usage" | "parse"> = {
   usage: ":LxD[xHxF]",
   parse: (text) => {
-    const numbers = /^:(\d+)x(\d+)(?:x(\d+))?(?:x(\d+))?$/.exec(text)?.slice(1);
+    const numbers = crossed(text, 2, 4);
     if (!numbers) return undefined;
-    const [layers, width, heads, inner] = numbers.map((n) => (n === undefined ? undefined : Number(n)));
+    const [layers, width, heads, inner] = numbers;
     return { layers, width, heads, inner };
   },
 };

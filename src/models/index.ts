@@ -7,8 +7,9 @@ import { bilstm } from "./bilstm.ts";
 import { distilbert } from "./distilbert.ts";
 import type { Family } from "./family.ts";
 import type { BatchValues } from "./features.ts";
+import { ibbert, mobilebert } from "./mobilebert.ts";
 
-const all = [bert, distilbert, bilstm] as const;
+const all = [bert, distilbert, mobilebert, ibbert, bilstm] as const;
 
 type ConfigOf<F> = F extends Family<infer C> ? C : never;
 

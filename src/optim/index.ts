@@ -4,10 +4,11 @@ import { InputError } from "../errors.ts";
 import { adadelta } from "./adadelta.ts";
 import { adamw } from "./adamw.ts";
 import { bertAdam } from "./bertAdam.ts";
+import { lamb, lambUncorrected } from "./lamb.ts";
 import type { Optimizer } from "./optimizer.ts";
 
 export const optimizers: Readonly<Record<string, Optimizer>> = Object.fromEntries(
-  [adamw, bertAdam, adadelta].map((optimizer) => [optimizer.name, optimizer]),
+  [adamw, bertAdam, lamb, lambUncorrected, adadelta].map((optimizer) => [optimizer.name, optimizer]),
 );
 
 export function optimizerNamed(name: string): Optimizer {

@@ -9,7 +9,7 @@ import { optimizers } from "../optim/index.ts";
 import { CURVES, LR_SCHEDULERS } from "../optim/schedule.ts";
 import { isRelation } from "./choices.ts";
 import { LAYER_MAPS } from "./maps.ts";
-import { type Loss, type Recipe, type Term, WEIGHTS } from "./recipe.ts";
+import { type Loss, type Recipe, type Stage, type Term, WEIGHTS } from "./recipe.ts";
 import { overVocabulary } from "./vocabulary.ts";
 
 const wrong = (expected: string) => (issue: { input: unknown }) =>
@@ -131,6 +131,12 @@ const RECIPE = object("a recipe", {
       data: v.optional(oneOf(["text"])),
       optional: v.optional(rule<boolean>("true or false", (x) => typeof x === "boolean")),
       frozen: v.optional(rule<boolean>("true or false", (x) => typeof x === "boolean")),
+      layer: v.optional(
+        rule<Stage["layer"]>(
+          'a layer, counted from 1, or "each"',
+          (x) => x === "each" || (Number.isSafeInteger(x) && (x as number) >= 1),
+        ),
+      ),
       terms: record("terms", TERM),
       training: v.optional(TRAINING),
     }),

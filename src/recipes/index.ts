@@ -8,15 +8,28 @@ import { hard } from "./hard.ts";
 import { kd } from "./kd.ts";
 import { minilm, minilmV2 } from "./minilm.ts";
 import { mlm } from "./mlm.ts";
+import { mobilebert, mobilebertAuxiliary, mobilebertJoint } from "./mobilebert.ts";
 import { pkdLast, pkdSkip } from "./pkd.ts";
 import type { Recipe } from "./recipe.ts";
 import { tinybert } from "./tinybert.ts";
 
 export const recipes: Readonly<Record<string, Recipe>> = Object.fromEntries(
-  [hard, kd, bilstm, pkdSkip, pkdLast, tinybert, minilm, minilmV2, distilbert, mlm, assistant].map((recipe) => [
-    recipe.name,
-    recipe,
-  ]),
+  [
+    hard,
+    kd,
+    bilstm,
+    pkdSkip,
+    pkdLast,
+    tinybert,
+    minilm,
+    minilmV2,
+    distilbert,
+    mlm,
+    mobilebert,
+    mobilebertJoint,
+    mobilebertAuxiliary,
+    assistant,
+  ].map((recipe) => [recipe.name, recipe]),
 );
 
 export function recipeNamed(name: string): Recipe {

@@ -82,6 +82,11 @@ export interface Stage {
   readonly optional?: boolean;
   /** Only heads are trained, the model under them is left as it is. */
   readonly frozen?: boolean;
+  /**
+   * The one layer of the student, counted from 1, that is trained, the first together with what lies below it, and that terms by layer
+   * compare. "each": the stage is taken for every layer, one after the other, and its epochs are shared out among them.
+   */
+  readonly layer?: number | "each";
   readonly terms: Readonly<Record<string, Term>>;
   /** What the paper says; options stand over it. */
   readonly training?: Readonly<Partial<StageOptions>>;

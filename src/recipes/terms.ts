@@ -42,11 +42,11 @@ export interface TermInputs {
 }
 
 /** Each term is [1]: the sum of its rows, weighted to a mean by the batch. */
-export function traceTerms({ terms }: Stage, inputs: TermInputs): Record<string, Value> {
+export function traceTerms({ terms, layer }: Stage, inputs: TermInputs): Record<string, Value> {
   for (const [name, term] of Object.entries(terms)) requireOne(name, term, inputs);
   const traced = vocabularyTerms(terms, inputs);
   return Object.fromEntries(
-    Object.entries(terms).map(([name, term]) => [name, traced[name] ?? traceTerm(name, term, inputs)]),
+    Object.entries(terms).map(([name, term]) => [name, traced[name] ?? traceTerm(name, term, inputs, layer)]),
   );
 }
 
@@ -62,7 +62,7 @@ export function termWeights({ terms }: Stage, hyper: Hyper, regression: boolean)
   return Object.fromEntries(Object.entries(terms).map(([name, term]) => [name, weightOf(term)]));
 }
 
-function traceTerm(name: string, term: Term, inputs: TermInputs): Value {
+function traceTerm(name: string, term: Term, inputs: TermInputs, layer: Stage["layer"]): Value {
   const { loss, of, map, teacherLayers, reduction } = term;
   const { student, teachers } = inputs;
   if (loss === "labels" || of === undefined) return hardTerm(inputs);
@@ -71,7 +71,13 @@ function traceTerm(name: string, term: Term, inputs: TermInputs): Value {
   const [mine, theirs] = [student[of], teacher[of]];
   const compared = (a: Value, b: Value) => compare(name, term, a, b, inputs);
   if (!isList(mine) || !isList(theirs)) return compared(mine as Value, theirs as Value);
-  const pairs = layerPairs(map ?? "uniform", theirs.length, mine.length, teacherLayers);
+  const all = layerPairs(map ?? "uniform", theirs.length, mine.length, teacherLayers);
+  const pairs = layer === undefined ? all : all.filter(([m]) => m === layer);
+  if (pairs.length === 0)
+    throw new InputError(
+      "RECIPE_LAYERS",
+      `term "${name}" compares nothing in layer ${layer} of the student: map "${map}" matches its layers ${all.map(([m]) => m).join(", ")}.`,
+    );
   const total = pairs.map(([m, g]) => compared(mine[m - 1], theirs[g - 1])).reduce(add);
   return reduction === "mean" ? mul(total, total.trace.constant([1 / pairs.length])) : total;
 }

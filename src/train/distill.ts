@@ -27,7 +27,7 @@ import {
 } from "./model.ts";
 import { checkNumbers, TRAINING } from "./options.ts";
 import { baseName, type DataSource, type FolderSource, openFile, openFolder } from "./session.ts";
-import { type RunStage, stagesOf } from "./stages.ts";
+import { layerByLayer, type RunStage, stagesOf } from "./stages.ts";
 import { cutStudent, freshStudent, parseStudent } from "./student.ts";
 import { type CommonOptions, checkStages, type Data, labelsOfData, readData, readTexts, type Setup } from "./train.ts";
 
@@ -35,8 +35,8 @@ export interface DistillOptions extends CommonOptions, RecipeChoices {
   /** One teacher, or several for an ensemble: folders, or models in memory. None where the data bring soft labels (`data.softLabels`). */
   readonly teacher?: FolderSource | Model | readonly (FolderSource | Model)[];
   /**
-   * `layers:K`, `layers:0,2,4`, `distilbert:layers:K`, `slice:LxD[xHxF]`, `bert:LxD[xHxF]`, `distilbert:…` likewise, a folder, a config.json, or
-   * a model in memory.
+   * `layers:K`, `layers:0,2,4`, `distilbert:layers:K`, `slice:LxD[xHxF]`, `bert:LxD[xHxF]`, `distilbert:…` likewise,
+   * `mobilebert:LxDxT[xHxFxN]`, `ibbert:…` likewise, a folder, a config.json, or a model in memory.
    */
   readonly student: FolderSource | Model;
   /**
@@ -97,7 +97,7 @@ export async function distillSetup(runtime: Runtime, options: DistillOptions): P
   const setup: Setup = {
     command: "distill",
     summary: `${baseName(student.name)} distilled from ${taughtBy} by ${recipe.name} on ${baseName(data.train.file)}`,
-    ...{ student, teachers, textTeacher, recipe, hyper, stages },
+    ...{ student, teachers, textTeacher, recipe, hyper, stages: layerByLayer(stages, student.config) },
     data: { ...data, notes: [...notes, ...data.notes] },
     ...{ argmaxTargets: argmax, softLabels: soft !== undefined, cache: cacheOf(runtime, options) },
     resolved: {

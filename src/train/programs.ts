@@ -201,11 +201,11 @@ export function stepPrograms(structure: StepStructure, shape: BatchShape): StepP
     .map(([name, term]) => mul(term, trace.input(weightOf(name).name, [1])))
     .reduce(add);
   const { prefix } = familyOf(student.config);
-  const left = ([path, value]: [string, Value]) => scope.frozen.has(value) || (stage.frozen && path.startsWith(prefix));
-  const parameters = [
-    ...[...scope.parameters].filter((entry) => !left(entry)).map(([, value]) => value),
-    ...own.parameters.values(),
-  ];
+  const trains = ([path, value]: [string, Value]) =>
+    !scope.frozen.has(value) &&
+    !(stage.frozen && path.startsWith(prefix)) &&
+    (stage.layer === undefined || layerOf(student.config, path) === stage.layer);
+  const parameters = [...[...scope.parameters].filter(trains).map(([, value]) => value), ...own.parameters.values()];
   const reached = gradient(
     loss,
     new Map(parameters.map((value) => [value, trace.state(companions(value.name).gradient, value.shape)])),
@@ -219,6 +219,12 @@ export function stepPrograms(structure: StepStructure, shape: BatchShape): StepP
     terms: Object.keys(terms),
     trained: new Map(parameters.filter((value) => reached.has(value)).map(({ name, shape }) => [name, shape])),
   };
+}
+
+/** The layer that a parameter belongs to, counted from 1; what lies below the first belongs to it. */
+function layerOf(config: ModelConfig, path: string): number {
+  const { layers } = familyOf(config);
+  return path.startsWith(layers) ? (Number.parseInt(path.slice(layers.length), 10) || 0) + 1 : 1;
 }
 
 /** What a stage trains; it does not depend on the batch. */

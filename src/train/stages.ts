@@ -2,6 +2,7 @@
 // others have the recipe's numbers, and those that are given for them by name.
 
 import { InputError } from "../errors.ts";
+import { familyOf, type ModelConfig } from "../models/index.ts";
 import { hash32 } from "../random.ts";
 import type { Recipe, Stage, StageOptions } from "../recipes/recipe.ts";
 import { checkNumbers, TRAINING, type TrainingOptions } from "./options.ts";
@@ -70,4 +71,22 @@ export function stagesOf(recipe: Recipe, choice: StageChoice): { stages: RunStag
     else stages.push({ name, stage, options });
   }
   return { stages, notes };
+}
+
+/** A stage for each layer of the student in the place of those that say so; all of them together take as many epochs or steps. */
+export function layerByLayer(stages: readonly RunStage[], student: ModelConfig): RunStage[] {
+  const { layers } = familyOf(student).size(student);
+  return stages.flatMap((run) => {
+    if (run.stage.layer !== "each") return [run];
+    const { epochs, maxSteps, seed } = run.options;
+    return Array.from({ length: layers }, (_, i) => {
+      const name = `${run.name}-${i + 1}`;
+      const shared = {
+        epochs: epochs / layers,
+        maxSteps: Math.ceil(maxSteps / layers),
+        seed: hash32(`${seed}/${name}`),
+      };
+      return { name, stage: { ...run.stage, layer: i + 1 }, options: { ...run.options, ...shared } };
+    });
+  });
 }

@@ -1,6 +1,6 @@
 // Students: `layers:3`, `layers:0,2,4` (layers of another model, with its embeddings and head), `distilbert:layers:3` (the same as a model of
-// that family, layers spread as DistilBERT's), `slice:3x192` (its first layers, narrowed), `bert:4x312[x12[x1200]]` or `bilstm:150` (a fresh
-// one; each family says how its sizes are written). A folder or a config.json is left to the caller, who can read files.
+// that family, layers spread as DistilBERT's), `slice:3x192` (its first layers, narrowed), `bert:4x312[x12[x1200]]`, `mobilebert:6x256x64` or
+// `bilstm:150` (a fresh one; each family says how its sizes are written). A folder or a config.json is left to the caller, who can read files.
 
 import { InputError } from "../errors.ts";
 import { type Size, stack } from "../models/family.ts";
@@ -108,8 +108,9 @@ export interface Beginning {
 }
 
 /**
- * A model with the vocabulary, lengths and labels of `like`; heads default to those of `like`, the inner width to 4·D. Where its family
- * begins with word vectors, they are those of `like` unless others are given.
+ * A model with the vocabulary, lengths and labels of `like`; heads default to those of `like`, the inner width to four times
+ * that inside of a layer. Where its family begins with word vectors, they are those of `like` unless others are given; where it takes
+ * parameters of its kin, those of `like` that fit.
  */
 export function freshStudent(
   { type, size }: StudentSpec & { kind: "fresh" },
@@ -118,12 +119,16 @@ export function freshStudent(
 ): Body {
   const { like, pair, seed } = beginning;
   const family = familyOf({ model_type: type });
-  const { layers = 1, width = 1, heads = familyOf(like.config).size(like.config).heads, inner = 4 * width } = size;
-  if (width % heads !== 0) {
-    const divisors = Array.from({ length: Math.min(width, 64) }, (_, i) => i + 1).filter((h) => width % h === 0);
+  const kin = familyOf(like.config);
+  const { layers = 1, width = 1, heads = kin.size(like.config).heads, inside, forwards } = size;
+  const split = inside ?? width;
+  const { inner = 4 * split } = size;
+  if (split % heads !== 0) {
+    const divisors = Array.from({ length: Math.min(split, 64) }, (_, i) => i + 1).filter((h) => split % h === 0);
+    const written = [layers, width, ...(inside === undefined ? [] : [inside])].join("x");
     throw new InputError(
       "STUDENT_HEADS",
-      `${heads} heads do not divide a width of ${width}; write ${type}:${layers}x${width}xH with H one of ${divisors.join(", ")}.`,
+      `${heads} heads do not divide a width of ${split}; write ${type}:${written}xH with H one of ${divisors.join(", ")}.`,
       { where },
     );
   }
@@ -131,10 +136,13 @@ export function freshStudent(
     throw new InputError("EMBEDDINGS", `a student of type ${type} does not begin with word vectors; bilstm does.`, {
       where: "--embeddings",
     });
-  const vectors = beginning.vectors ?? (like.weights.get(familyOf(like.config).words) as Tensor);
-  const sized = family.sized({ layers, width, heads, inner }, like.config);
+  const vectors = beginning.vectors ?? (like.weights.get(kin.words) as Tensor);
+  const sized = family.sized({ layers, width, heads, inner, inside, forwards }, like.config);
   const config = family.suited?.(sized, { vectors: vectors.shape[1], pair }) ?? sized;
   const weights = freshWeights(config, seed, (path) => !family.vectors?.includes(path));
   for (const path of family.vectors ?? []) weights.set(path, { ...vectors, data: vectors.data.slice() });
+  for (const [path, { shape, data }] of kin.prefix === family.prefix ? like.weights : [])
+    if (family.taken?.some((prefix) => path.startsWith(prefix)) && `${weights.get(path)?.shape}` === `${shape}`)
+      weights.set(path, { shape: [...shape], data: data.slice() });
   return { config, weights };
 }

@@ -13,6 +13,7 @@ const SHARED = [
   "executors",
   "models",
   "ops",
+  "optim",
   "program",
   "recipes",
   "runtimes",

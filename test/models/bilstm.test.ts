@@ -45,7 +45,9 @@ describe("--student", () => {
 
   test("what is no size is told how sizes are written", () => {
     for (const text of ["bilstm:", "bilstm:x4", "bilstm:2x3x4", "bert:4", "layers:x"])
-      expect(() => parseStudent(text), text).toThrow("bert:LxD[xHxF], distilbert:LxD[xHxF] or bilstm[:H[xFC]]");
+      expect(() => parseStudent(text), text).toThrow(
+        "bert:LxD[xHxF], distilbert:LxD[xHxF], mobilebert:LxDxT[xHxFxN], ibbert:LxDxT[xHxFxN] or bilstm[:H[xFC]]",
+      );
     expect(() => parseStudent("bilstm:0")).toThrow("every number must be at least 1");
     for (const path of ["bert", "C:\\models\\bilstm", "models/bilstm", "bilstm2:x"])
       expect(parseStudent(path)).toEqual({ kind: "path", path });

@@ -48,6 +48,7 @@ describe("refused", () => {
     ["stages.task.terms", {}, "stages.task.terms: at least one of the terms is needed"],
     ["stages.task.data", "task", 'stages.task.data: expected one of "text", found "task"'],
     ["stages.task.optional", true, 'stages.task.optional: only a stage with "data": "text" may be left out'],
+    ["stages.task.layer", 0, 'stages.task.layer: expected a layer, counted from 1, or "each", found 0'],
     ["stages.task.training", { epoch: 3 }, "stages.task.training.epoch: training has no such key; it has epochs"],
     ["stages.task.training", { batchSize: 0 }, "batchSize: expected an integer of at least 1, found 0"],
     ["stages.task.training", { optimizer: "sgd" }, 'optimizer: expected one of "adamw"'],

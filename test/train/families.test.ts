@@ -32,6 +32,41 @@ test("BERT → DistilBERT → DistilBERT of fewer layers", async () => {
   expect(score).toBeGreaterThanOrEqual(0.5);
 });
 
+test("BERT → IB-BERT → MobileBERT, layer by layer, at once, and beside the labels; all of them folders", async () => {
+  const common = { train: path("train.tsv"), batchSize: 8, threads: 1, loggingSteps: 1 };
+  await finetune({ ...common, maxSteps: 1, model: path("base"), out: path("teacher3") }).result;
+  const wide = { ...common, teacher: path("teacher3"), student: "ibbert:2x24x40", out: path("ibbert"), maxSteps: 3 };
+  const { model: teacher } = await distill({ ...wide, recipe: "kd" }).result;
+  expect(teacher.config).toMatchObject({ model_type: "ibbert", num_attention_heads: 2, intra_bottleneck_size: 40 });
+  const student = { ...common, teacher: path("ibbert"), student: "mobilebert:2x24x8", maxSteps: 2 };
+  const table = "mobilebert.embeddings.word_embeddings.weight";
+  for (const [recipe, stages] of [
+    ["mobilebert", ["transfer-1", "transfer-2", "task"]],
+    ["mobilebert-joint", ["transfer", "task"]],
+    ["mobilebert-auxiliary", [undefined]],
+  ] as const) {
+    const text = recipe === "mobilebert-auxiliary" ? {} : { text: path("train.tsv") };
+    const own = "text" in text ? { stages: { transfer: { epochs: 0, maxSteps: 4 } } } : {};
+    const run = distill({ ...student, ...text, ...own, recipe, out: path(recipe) });
+    const seen = new Set<string | undefined>();
+    for await (const event of run)
+      if (event.type === "step") {
+        seen.add(event.stage);
+        expect(Number.isFinite(event.loss) && event.loss > 0).toBe(true);
+      }
+    expect([...seen]).toEqual(stages);
+    const { model } = await run.result;
+    // Word vectors of the teacher, and what so few steps make of them.
+    const [mine, theirs] = [model, teacher].map(({ weights }) => weights.get(table)?.data as Float32Array);
+    const apart = Math.max(...mine.map((x, i) => Math.abs(x - theirs[i])));
+    expect(apart).toBeLessThan(0.05);
+    const classifier = await loadModel(path(recipe), { threads: 1 });
+    const [{ label }] = await classifier.predict(["the soup was bland"]);
+    classifier.dispose();
+    expect(["negative", "positive"]).toContain(label);
+  }
+});
+
 test("BERT → BiLSTM: one channel learns, the other stays; the folder is a model as any other", async () => {
   const common = { train: path("train.tsv"), batchSize: 8, threads: 1, loggingSteps: 1 };
   await finetune({ ...common, maxSteps: 1, model: path("base"), out: path("teacher2") }).result;

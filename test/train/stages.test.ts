@@ -6,8 +6,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { distill, finetune, plan, type TrainingEvent } from "../../src/index.ts";
 import { recipes } from "../../src/recipes/index.ts";
 import type { Recipe } from "../../src/recipes/recipe.ts";
-import { stagesOf } from "../../src/train/stages.ts";
+import { layerByLayer, stagesOf } from "../../src/train/stages.ts";
 import { makeTiny, type Tiny } from "../cli/tiny.ts";
+import { tinyConfig } from "./tiny.ts";
 
 /** Hidden states through a matrix on plain text, again on the task's rows, then soft labels. */
 const recipe: Recipe = {
@@ -65,6 +66,22 @@ describe("numbers", () => {
     const { optional: _, ...general } = recipe.stages.general;
     const strict = { ...recipe, stages: { ...recipe.stages, general } };
     expect(() => stagesOf(strict, {})).toThrow(/stage "general" of "three" reads plain text: give --text FILE/);
+  });
+
+  test("layer by layer: a stage for each layer of the student, which share epochs and steps", () => {
+    const { transfer } = recipes.mobilebert.stages;
+    const layered = { ...recipe, stages: { transfer, task: recipe.stages.task } };
+    const { stages } = stagesOf(layered, { text: "t.txt", stages: { transfer: { epochs: 6, maxSteps: 10 } } });
+    const each = layerByLayer(stages, tinyConfig(4));
+    expect(each.map(({ name, stage }) => [name, stage.layer])).toEqual([
+      ...[1, 2, 3, 4].map((layer) => [`transfer-${layer}`, layer]),
+      ["task", undefined],
+    ]);
+    for (const { options } of each.slice(0, 4))
+      expect(options).toMatchObject({ epochs: 1.5, maxSteps: 3, optimizer: "lamb" });
+    // Else every layer would see the same rows first.
+    expect(new Set(each.map(({ options }) => options.seed)).size).toBe(5);
+    expect(each[4]).toBe(stages[1]);
   });
 
   test.each([
@@ -230,6 +247,17 @@ describe("a run of three stages", () => {
         stages: undefined,
       },
       /cuts vectors into 5 heads, which do not divide the student's width of 24; set "heads" to one of 1, 2, 4, 8/,
+    ],
+    [
+      "a layer that a map leaves out",
+      {
+        recipe: {
+          ...recipe,
+          stages: { task: { layer: "each", terms: { h: { loss: "mse", of: "cls", map: "skip", project: "h" } } } },
+        },
+        stages: undefined,
+      },
+      /term "h" compares nothing in layer 2 of the student: map "skip" matches its layers 1\./,
     ],
     [
       "a feature that a family lacks",
