@@ -9,7 +9,7 @@ import { parseConfig } from "../models/index.ts";
 import { type RecipeChoices, withChoices } from "../recipes/choices.ts";
 import { parseRecipe } from "../recipes/file.ts";
 import { recipeNamed } from "../recipes/index.ts";
-import { IDLE, masksTokens, type Recipe } from "../recipes/recipe.ts";
+import { IDLE, masksTokens, needsTeacher, type Recipe } from "../recipes/recipe.ts";
 import { readsVocabulary } from "../recipes/vocabulary.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { augmented } from "./augmented.ts";
@@ -75,7 +75,7 @@ export async function distillSetup(runtime: Runtime, options: DistillOptions): P
       where: "--eval-text",
     });
   const soft = options.data?.softLabels;
-  const teachers = await loadTeachers(runtime, options, heads.teacher, stages);
+  const teachers = await loadTeachers(runtime, options, heads.teacher);
   const [teacher] = teachers as [Model | undefined];
   const read = heads.general
     ? await readGeneral(runtime, options)
@@ -87,11 +87,14 @@ export async function distillSetup(runtime: Runtime, options: DistillOptions): P
   if (read.train.softForm) checkSoftLabels(recipe, options, read.train.softForm, read.train);
   const seed = options.seed ?? TRAINING.seed;
   const data = heads.general ? read : await augmented(read, recipe, seed);
-  const wanted: StudentFor = { teacher, labels, pair: data.train.pair, tasks: heads.student, stages };
+  const wanted: StudentFor = { teacher, labels, pair: data.train.pair, tasks: heads.student };
   const made = await makeStudent(runtime, options, wanted);
   const student = heads.student ? forTasks(made, heads.student, seed) : made;
   const hyper = { ...IDLE, ...recipe.hyper };
-  const textTeacher = await loadTextTeacher(runtime, options, teacher ?? student, heads.textTeacher, stages);
+  const textTeacher = await loadTextTeacher(runtime, options, student, heads.textTeacher, stages);
+  const foreign = teacher !== undefined && !sameVocabulary(teacher, student);
+  const asked = stages.filter(({ stage }) => needsTeacher(stage) && !(stage.data === "text" && textTeacher));
+  if (foreign) checkForeign(student, teachers, asked);
   const names = teachers.map(({ name }) => name);
   const taughtBy = soft ? `soft labels (${soft.columns.join(", ")})` : names.map(baseName).join(", ");
   const setup: Setup = {
@@ -99,7 +102,7 @@ export async function distillSetup(runtime: Runtime, options: DistillOptions): P
     summary: `${baseName(student.name)} distilled from ${taughtBy} by ${recipe.name} on ${baseName(data.train.file)}`,
     ...{ student, teachers, textTeacher, recipe, hyper, stages: layerByLayer(stages, student.config) },
     data: { ...data, notes: [...notes, ...data.notes] },
-    ...{ argmaxTargets: argmax, softLabels: soft !== undefined, cache: cacheOf(runtime, options) },
+    ...{ argmaxTargets: argmax, softLabels: soft !== undefined, foreign, cache: cacheOf(runtime, options) },
     resolved: {
       ...{ teacher: names, student: student.name, recipe: recipe.name, ...recipe.hyper },
       ...{ textTeacher: textTeacher?.name, targets: options.targets ?? "labels" },
@@ -191,15 +194,15 @@ function checkSoftLabels(
 async function loadTextTeacher(
   runtime: Runtime,
   options: DistillOptions,
-  teacher: Model,
+  student: Model,
   tasks: Heads,
   stages: readonly RunStage[],
 ): Promise<Model | undefined> {
   const { textTeacher: source, allowNonfinite } = options;
   if (source === undefined) return undefined;
-  const load = { labels: labelsOf(teacher.config), tasks, allowNonfinite };
+  const load = { labels: labelsOf(student.config), tasks, allowNonfinite };
   const found = isModel(source) ? source : await loadModel(openFolder(runtime, source), load);
-  checkVocabulary(teacher, found, stages);
+  checkVocabulary(student, found, tokenByToken(stages));
   return found;
 }
 
@@ -210,12 +213,7 @@ async function resolveRecipe(runtime: Runtime, recipe: string | Recipe): Promise
   return parseRecipe(decodeUtf8(await runtime.readFile(recipe), recipe, "NOT_UTF8"), recipe);
 }
 
-async function loadTeachers(
-  runtime: Runtime,
-  options: DistillOptions,
-  tasks: Heads,
-  stages: readonly RunStage[],
-): Promise<Model[]> {
+async function loadTeachers(runtime: Runtime, options: DistillOptions, tasks: Heads): Promise<Model[]> {
   const given = options.data?.softLabels !== undefined;
   if (given && options.teacher !== undefined)
     throw new InputError(
@@ -246,25 +244,43 @@ async function loadTeachers(
           where: other.name,
         },
       );
-    checkVocabulary(first, other, stages);
+    checkVocabulary(first, other);
   }
   return teachers;
 }
 
-/** Teacher and student read the same token ids, so they need one vocabulary. */
-function checkVocabulary(a: Model, b: Model, stages: readonly RunStage[]): void {
-  if (a.tokenizer.files.get("tokenizer.json") === b.tokenizer.files.get("tokenizer.json")) return;
-  if (a.tokenizer.files.get("vocab.txt") === b.tokenizer.files.get("vocab.txt")) return;
+/** The same token ids mean the same to both. */
+function sameVocabulary(a: Model, b: Model): boolean {
+  const same = (name: string) =>
+    a.tokenizer.files.has(name) && a.tokenizer.files.get(name) === b.tokenizer.files.get(name);
+  return same("tokenizer.json") || same("vocab.txt");
+}
+
+function checkVocabulary(a: Model, b: Model, why = "both must read the same token ids"): void {
+  if (sameVocabulary(a, b)) return;
+  throw new InputError("VOCABULARIES", `its vocabulary differs from that of ${a.name}; ${why}.`, { where: b.name });
+}
+
+/** Why models of these stages must have one vocabulary; undefined where logits are all that is compared. */
+function tokenByToken(stages: readonly RunStage[]): string | undefined {
   const terms = stages.flatMap(({ stage }) =>
     Object.entries(stage.terms).flatMap(([name, { loss, of }]) =>
       of === undefined || of === "logits" || loss === "labels" ? [] : [`"${name}"`],
     ),
   );
+  if (terms.length === 0) return undefined;
+  const compare = `${terms.join(", ")} compare${terms.length > 1 ? "" : "s"} the models token by token`;
+  return `${compare}, so both must read the same token ids; take models of one vocabulary, or a recipe that compares logits alone, such as kd`;
+}
+
+/** A teacher that reads other token ids than its student can tell it logits, and nothing of a token. */
+function checkForeign(student: Model, [teacher, ...others]: readonly Model[], asked: readonly RunStage[]): void {
+  const text = asked.find(({ stage }) => stage.data === "text");
   const why =
-    terms.length > 0
-      ? `${terms.join(", ")} compare${terms.length > 1 ? "" : "s"} the models token by token, so both must read the same token ids; take models of one vocabulary`
-      : "both must read the same token ids";
-  throw new InputError("VOCABULARIES", `its vocabulary differs from that of ${a.name}; ${why}.`, { where: b.name });
+    tokenByToken(asked) ??
+    (others.length > 0 ? "of an ensemble all must read the same token ids" : undefined) ??
+    (text && `stage "${text.name}" on plain text needs a --text-teacher of the student's vocabulary`);
+  if (why !== undefined) checkVocabulary(teacher, student, why);
 }
 
 interface StudentFor {
@@ -272,13 +288,12 @@ interface StudentFor {
   readonly labels: Labels;
   readonly pair: boolean;
   readonly tasks: Heads;
-  readonly stages: readonly RunStage[];
 }
 
 async function makeStudent(
   runtime: Runtime,
   options: DistillOptions,
-  { teacher, labels, pair, tasks, stages }: StudentFor,
+  { teacher, labels, pair, tasks }: StudentFor,
 ): Promise<Model> {
   const seed = options.seed ?? TRAINING.seed;
   const load = async (source: FolderSource | Model) =>
@@ -289,7 +304,6 @@ async function makeStudent(
       : loadModel(openFolder(runtime, source), { labels, tasks, freshMaskedLm: true, seed });
   if (typeof options.student !== "string") {
     const model = await load(options.student);
-    if (teacher) checkVocabulary(teacher, model, stages);
     return model;
   }
   const spec = parseStudent(options.student);
@@ -310,7 +324,6 @@ async function makeStudent(
     });
   if (spec.kind === "path" && file === undefined) {
     const model = await load(spec.path);
-    if (teacher) checkVocabulary(teacher, model, stages);
     return model;
   }
   const source = options.initFrom === undefined ? teacher : await load(options.initFrom);
@@ -321,7 +334,6 @@ async function makeStudent(
       { where: "--student" },
     );
   if (cut) {
-    if (teacher) checkVocabulary(teacher, source, stages);
     const notes = source === teacher ? [] : source.notes;
     const name = `${options.student} of ${baseName(source.name)}`;
     const student = { ...source, ...cutStudent(spec, source), name, notes };

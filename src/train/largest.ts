@@ -28,6 +28,11 @@ export function* trainingPrograms(
   for (const placed of [...structure.teachers, structure.student]) yield* judging(placed, shape);
 }
 
+/** Of a model that only answers. */
+export function* judgingPrograms(placed: Placed, rows: readonly Encoded[]): Generator<Program> {
+  yield* judging(placed, largestShape(rows, BATCH));
+}
+
 /** What a classifier may be asked: batches of texts as long as it reads. */
 export function* predictionPrograms(placed: Placed, maxLength: number): Generator<Program> {
   const ids = new Uint32Array(maxLength);

@@ -83,7 +83,10 @@ export async function plan(runtime: Runtime, options: PlanOptions): Promise<RunP
   await checkOutput(runtime, options);
   const setup = "model" in options ? await finetuneSetup(runtime, options) : await distillSetup(runtime, options);
   const maxLength = maxLengthOf(setup, options);
-  const set = encode(setup.data.train, setup.student.tokenizer, maxLength);
+  const encoded = encode(setup.data.train, setup.student.tokenizer, maxLength);
+  // A teacher of another vocabulary is asked before the steps; here any logits will do.
+  const soft = new Array(setup.student.config.num_labels).fill(0);
+  const set = setup.foreign ? { ...encoded, rows: encoded.rows.map((row) => ({ ...row, soft })) } : encoded;
   const lengths = set.rows.map(({ ids }) => ids.length);
   const stages = setup.stages
     .map((stage) => {
@@ -132,6 +135,7 @@ export async function plan(runtime: Runtime, options: PlanOptions): Promise<RunP
     const notes = [...all.flatMap((model) => model.notes), ...setup.data.notes];
     if ("teacher" in options && (options.assistant ?? setup.recipe.assistants) !== undefined)
       notes.push("of the student alone: its assistants come on top; plan them as students of their own");
+    if (setup.foreign) notes.push("the teacher's one pass over the rows comes on top");
     if (set.truncated > 0) notes.push(truncationNote(setup.data.train, set, maxLength));
     const tokensPerSecond = measured.tokens / measured.seconds;
     return {

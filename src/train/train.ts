@@ -11,12 +11,12 @@ import { readsVocabulary } from "../recipes/vocabulary.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import type { CacheFolder } from "./cacheFolder.ts";
 import { type EncodedSet, encode, measureLatency, perplexity, predictAll, score, truncationNote } from "./evaluate.ts";
-import { trainingPrograms } from "./largest.ts";
+import { judgingPrograms, trainingPrograms } from "./largest.ts";
 import { argmax, classes, type Metrics } from "./metrics.ts";
 import { forTasks, type Labels, labelsOf, type Model, parameterCount, requirePairs, type Weights } from "./model.ts";
 import { type DeviceOptions, TRAINING, type TrainingOptions } from "./options.ts";
 import { type Judged, judge, saveRun } from "./output.ts";
-import { type StepStructure, trainedParameters } from "./programs.ts";
+import { type Placed, type StepStructure, trainedParameters } from "./programs.ts";
 import { LastingDevice, LastingPredictor, LastingTrainer } from "./recovery.ts";
 import { plannedSteps, type TrainingEvent, trainingLoop, type VaryingHyper } from "./run.ts";
 import { type DataSource, type FolderSource, maxLengthFor, openData, openDevice, openFolder } from "./session.ts";
@@ -139,6 +139,8 @@ export interface Setup {
   readonly cache?: CacheFolder;
   /** The file's soft labels take the teachers' place in the stages that read its rows. */
   readonly softLabels?: boolean;
+  /** The teacher's vocabulary is not the student's: its own tokenizer reads the rows, once, and its logits are their soft labels. */
+  readonly foreign?: boolean;
   /** The first teacher's class is taken as every row's label. */
   readonly argmaxTargets: boolean;
   readonly data: Data;
@@ -148,7 +150,7 @@ export interface Setup {
   readonly resolved: Readonly<Record<string, unknown>>;
 }
 
-type Models = Pick<Setup, "student" | "teachers" | "textTeacher" | "softLabels">;
+type Models = Pick<Setup, "student" | "teachers" | "textTeacher" | "softLabels" | "foreign">;
 
 /** Weights by their owner in an executor. */
 export function placesOf({ student, teachers, textTeacher }: Models): [owner: string, weights: Weights][] {
@@ -162,17 +164,24 @@ export function placesOf({ student, teachers, textTeacher }: Models): [owner: st
   return all.flatMap(([owner, model]) => (model ? [[owner, model.weights]] : []));
 }
 
+function placedTeachers({ teachers }: Models, { options }: RunStage): Placed[] {
+  return teachers.map(({ config }, i) => ({ owner: `teacher${i}`, config, half: options.fp16 }));
+}
+
 /** What of a stage is structure of its programs. */
-export function structureOf(setup: Models, { stage, options }: RunStage): StepStructure {
-  const { student, teachers, textTeacher, softLabels } = setup;
+export function structureOf(setup: Models, run: RunStage): StepStructure {
+  const { student, textTeacher, softLabels, foreign } = setup;
+  const { stage, options } = run;
   const half = options.fp16;
+  const ofText = stage.data === "text" && textTeacher;
   return {
-    ...(softLabels && stage.data !== "text" ? { softLabels: student.config.num_labels } : {}),
+    ...((softLabels || foreign) && stage.data !== "text" ? { softLabels: student.config.num_labels } : {}),
     student: { owner: "student", config: student.config, half },
-    teachers:
-      stage.data === "text" && textTeacher
-        ? [{ owner: "textTeacher", config: textTeacher.config, half }]
-        : teachers.map(({ config }, i) => ({ owner: `teacher${i}`, config, half })),
+    teachers: ofText
+      ? [{ owner: "textTeacher", config: ofText.config, half }]
+      : foreign
+        ? []
+        : placedTeachers(setup, run),
     stage,
     regression: labelsOf(student.config) === null,
     optimizer: optimizerNamed(options.optimizer),
@@ -211,16 +220,22 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
   const { tokenizer } = student;
   let trainSet = data.train === data.text ? NO_ROWS : encode(data.train, tokenizer, maxLength);
   const evalSet = data.eval && encode(data.eval, tokenizer, maxLength);
+  // What the teachers read.
+  const reads = (dataset: Dataset) => encode(dataset, setup.foreign ? teachers[0].tokenizer : tokenizer, maxLength);
+  const askedSet = setup.foreign ? reads(data.train) : undefined;
+  const judgedSet = setup.foreign && data.eval ? reads(data.eval) : evalSet;
   const evalText = data.evalText && maskedRows(data.evalText, tokenizer, maxLength);
   const texts = new Map<RunStage, EncodedSet>();
   for (const run of stages)
     if (run.stage.data === "text" && data.text) texts.set(run, textRows(data.text, tokenizer, maxLength, run));
   const structures = stages.map((stage) => structureOf(setup, stage));
+  const asked = placedTeachers(setup, stages[stages.length - 1]);
   const rowsOf = (run: RunStage) => texts.get(run) ?? trainSet;
   const evaluated = [...(evalSet?.rows ?? []), ...(evalText?.rows ?? [])];
   const programs = function* () {
     for (const [i, stage] of stages.entries())
       yield* trainingPrograms(structures[i], stage.options.batchSize, rowsOf(stage).rows, evaluated);
+    if (askedSet) yield* judgingPrograms(asked[0], [...askedSet.rows, ...(judgedSet?.rows ?? [])]);
   };
   const profile = common.profile ? new Profile() : undefined;
   // In the place of a GPU, WASM rounds to half precision where the GPU did.
@@ -240,12 +255,12 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
 
     for (const [owner, weights] of placesOf(setup)) await device.place(owner, weights);
 
-    const { student: placed, teachers: placedTeachers } = structures[structures.length - 1];
-    const predictors = placedTeachers.map((teacher) => new LastingPredictor(device, teacher));
+    const { student: placed } = structures[structures.length - 1];
+    const predictors = asked.map((teacher) => new LastingPredictor(device, teacher));
     const judged: Judged[] = [];
     let teacherLogits: Float32Array | undefined;
     for (const [i, teacher] of teachers.entries()) {
-      const logits = evalSet && (await predictAll(predictors[i], evalSet.rows));
+      const logits = judgedSet && (await predictAll(predictors[i], judgedSet.rows));
       teacherLogits ??= logits;
       const masked = masksTokens(stages[stages.length - 1].stage) ? evalText : undefined;
       const metrics = masked
@@ -253,8 +268,13 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
         : logits && evalSet && score(logits, evalSet, teacher.config.num_labels);
       judged.push(judge(teachers.length > 1 ? `teacher ${i + 1}` : "teacher", teacher, { metrics }));
     }
+    if (askedSet) {
+      yield tell(`${teachers[0].name} has another vocabulary: it reads the rows with its own tokenizer, once`);
+      trainSet = withLogits(trainSet, await predictAll(predictors[0], askedSet.rows), teachers[0].config.num_labels);
+    }
     if (setup.argmaxTargets)
-      trainSet = setup.softLabels ? withSoftArgmax(trainSet) : await withArgmax(predictors[0], trainSet);
+      trainSet =
+        setup.softLabels || setup.foreign ? withSoftArgmax(trainSet) : await withArgmax(predictors[0], trainSet);
     checkLabels(setup, trainSet, data.train);
     for (const text of device.notes()) yield tell(text);
 
@@ -318,7 +338,8 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
       : trained;
     const latency = evalSet && (await measureLatency(new LastingPredictor(device, placed), evalSet.rows));
     for (const [i, predictor] of predictors.entries())
-      if (evalSet) judged[i] = { ...judged[i], millisecondsPerSentence: await measureLatency(predictor, evalSet.rows) };
+      if (judgedSet)
+        judged[i] = { ...judged[i], millisecondsPerSentence: await measureLatency(predictor, judgedSet.rows) };
     judged.push(
       judge(setup.command === "distill" ? "student" : "model", model, {
         metrics,
@@ -370,6 +391,11 @@ async function withArgmax(predictor: LastingPredictor, set: EncodedSet): Promise
   const predicted = classes(await predictAll(predictor, set.rows), predictor.placed.config.num_labels);
   return { ...set, rows: set.rows.map((row, i) => ({ ...row, label: predicted[i] })) };
 }
+
+const withLogits = (set: EncodedSet, logits: Float32Array, C: number): EncodedSet => ({
+  ...set,
+  rows: set.rows.map((row, i) => ({ ...row, soft: [...logits.subarray(i * C, (i + 1) * C)] })),
+});
 
 const withSoftArgmax = (set: EncodedSet): EncodedSet => ({
   ...set,

@@ -33,6 +33,7 @@ const NODE_ONLY: Readonly<Record<string, string>> = {
   "test/train/chain.test.ts": "folders on disk",
   "test/train/device.test.ts": "the library's entry point, which is Node's",
   "test/train/families.test.ts": "folders on disk",
+  "test/train/foreign.test.ts": "folders on disk",
   "test/train/memory.test.ts": "the library's entry point, which is Node's",
   "test/train/plan.test.ts": "folders on disk",
   "test/train/pretrain.test.ts": "folders on disk",

@@ -239,7 +239,7 @@ describe("distilbert", () => {
       );
       await refused(
         distill({ ...options(), textTeacher: { ...other, tokenizer: { ...other.tokenizer, files } } }),
-        /its vocabulary differs from that of .*teacher; "soft", "cosine" compare the models token by token/,
+        /its vocabulary differs from that of .*; "soft", "cosine" compare the models token by token/,
       );
     });
 
