@@ -1,18 +1,17 @@
 // The architectures that the field's papers made small, with random weights: how much smaller and faster each is than the model that its paper
 // names, beside what the paper says. Speed depends on host, length and batch, which papers choose differently; here they are the same for all.
 //   npm run bench -- field [--length 128] [--batch 1] [--rounds 3] [--threads 2]
-// All take turns in one run on WASM; the median counts. Parameters are those of the body (papers.md of the field count so): without classifier.
+// All take turns in one run on WASM; the median counts. Parameters are those of the body, without classifier.
 
 import { parseArgs } from "node:util";
 import { makeBatch } from "../src/data/batch.ts";
 import { WasmExecutor } from "../src/executors/wasm.ts";
-import { families, type ModelConfig, parseConfig } from "../src/models/index.ts";
+import { familyOf, type ModelConfig, parseConfig } from "../src/models/index.ts";
 import { Random } from "../src/random.ts";
 import { node } from "../src/runtimes/node.ts";
-import { freshWeights } from "../src/train/model.ts";
 import { parametersOf } from "../src/train/programs.ts";
 import { Predictor, placeWeights } from "../src/train/trainer.ts";
-import { machine, median, table } from "./common.ts";
+import { machine, median, randomWeights, table } from "./common.ts";
 
 const VOCABULARY = 30522;
 
@@ -44,7 +43,7 @@ interface Contender {
   /** Beside which model, and what its paper says: × smaller, × faster. */
   readonly of?: string;
   readonly published?: readonly [smaller: string, faster: string];
-  /** Leaves out its embeddings, and those of the other. */
+  /** Its tables of embeddings are left out; those of the other are not, as in its paper. */
   readonly bare?: boolean;
 }
 
@@ -70,6 +69,7 @@ const CONTENDERS: readonly Contender[] = [
         intermediate_size: 512,
       },
       ...{ embedding_size: 128, intra_bottleneck_size: 128, num_feedforward_networks: 4 },
+      classifier_activation: false,
     }),
   },
   { name: "MiniLM-6×384", config: bert(6, 384, 12), of: "BERT-base", published: ["4.8", "5.3"] },
@@ -79,14 +79,12 @@ const CONTENDERS: readonly Contender[] = [
   },
 ];
 
-/** Of the body: the classifier is left out; the embeddings too, where a paper compares so. */
+/** Of the body, as papers count; or of everything but the tables of embeddings, where a paper compares so. */
 function parameters(config: ModelConfig, bare: boolean): number {
-  const family = families.get(config.model_type);
-  const classifier = family?.head[0] ?? "";
-  const tables = family?.vectors ?? [];
+  const { prefix, vectors = [] } = familyOf(config);
   let sum = 0;
   for (const [path, shape] of parametersOf(config))
-    if (!(bare ? tables.includes(path) : path.startsWith(classifier))) sum += shape.reduce((a, b) => a * b, 1);
+    if (bare ? !vectors.includes(path) : path.startsWith(prefix)) sum += shape.reduce((a, b) => a * b, 1);
   return sum;
 }
 
@@ -103,7 +101,7 @@ console.log(`${size} × ${length} tokens, ${threads} threads, median of ${rounds
 for (let round = 0; round < rounds; round++)
   for (const { name, config } of CONTENDERS) {
     const executor = await WasmExecutor.create(node, { threads });
-    placeWeights(executor, "m", freshWeights(config, 1));
+    placeWeights(executor, "m", randomWeights(config));
     const predictor = new Predictor(executor, { owner: "m", config });
     await predictor.logits(batch);
     const began = performance.now();

@@ -2,6 +2,7 @@
 
 import { labelMaps } from "../../src/formats/config.ts";
 import type { BertConfig } from "../../src/models/bert.ts";
+import type { ModelConfig } from "../../src/models/index.ts";
 import type { Weights } from "../../src/train/model.ts";
 import { parametersOf } from "../../src/train/programs.ts";
 
@@ -49,7 +50,7 @@ export function bertConfig(sizes: Sizes & { vocabulary?: number; dropout?: numbe
 }
 
 /** Weights of about the spread that training starts from. */
-export function randomWeights(config: BertConfig): Weights {
+export function randomWeights(config: ModelConfig): Weights {
   const weights: Weights = new Map();
   for (const [path, shape] of parametersOf(config)) {
     const length = shape.reduce((a, b) => a * b, 1);
