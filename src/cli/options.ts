@@ -210,9 +210,17 @@ const GROUPS = {
     ],
   },
   augmentation: {
-    title: "Augmentation (bilstm):",
+    title: "Augmentation (bilstm; tinybert with a masked-LM):",
     entries: [
-      ["--n-iter <n>", "copies of each text; 0: none (default: 20, of pairs 10)", number],
+      ["--n-iter <n>", "copies of each text; 0: none (default: 20; bilstm of pairs 10)", number],
+      ["--augmentation-model <folder>", "with a masked-LM head: tinybert's copies have words that it puts there", text],
+      [
+        "--augmentation-vectors <file>",
+        "word vectors, as GloVe writes them, for words of several pieces (default: that model's own)",
+        text,
+      ],
+      ["--p-replace <p>", "probability that a word becomes another so found (default: 0.4)", number],
+      ["--candidates <n>", "words that may take the place of one (default: 15)", number],
       ["--p-mask <p>", "probability that a word becomes [MASK] (default: 0.1)", number],
       ["--p-pos <p>", "that it becomes another of its part of speech (default: 0.1)", number],
       ["--p-ng <p>", "that only an n-gram of the copy stays (default: 0.25)", number],

@@ -34,6 +34,8 @@ export interface BatchOptions {
   maskedCount?: number;
   /** K: rows that may be masked, as a share of N. */
   maskedShare?: number;
+  /** K itself, where it is known. */
+  maskedMost?: number;
 }
 
 export interface Batch {
@@ -100,6 +102,7 @@ export function makeBatch(encoded: readonly Encoded[], options: BatchOptions): B
     masks += countMasked(targets);
   }
   const rows = Math.ceil(tokens / rowBucket) * rowBucket;
+  const mostMasks = options.maskedMost ?? Math.ceil(maskedShare * rows);
   const batch: Batch = {
     kind,
     sequences: size,
@@ -107,7 +110,7 @@ export function makeBatch(encoded: readonly Encoded[], options: BatchOptions): B
     rows,
     longest: Math.ceil(longest / lengthBucket) * lengthBucket,
     tokens,
-    masked: Math.ceil(maskedShare * rows),
+    masked: mostMasks,
     ids: new Uint32Array(rows).fill(NONE),
     segments: new Uint32Array(rows).fill(NONE),
     positions: new Uint32Array(rows).fill(NONE),
@@ -123,7 +126,7 @@ export function makeBatch(encoded: readonly Encoded[], options: BatchOptions): B
     firstOfPair: new Uint32Array(size).fill(NONE),
     labels: new Uint32Array(size).fill(NONE),
     targets: new Uint32Array(rows).fill(NONE),
-    maskedRows: new Uint32Array(Math.ceil(maskedShare * rows)).fill(NONE),
+    maskedRows: new Uint32Array(mostMasks).fill(NONE),
     scores: new Float64Array(size),
     labelWeight: new Float64Array(size),
     rowWeight: new Float64Array(size),

@@ -22,6 +22,8 @@ export interface Tokenizer {
   readonly maskId: number | undefined;
   /** [UNK], [SEP], [PAD], [CLS] and [MASK], as far as there are. */
   readonly specialIds: ReadonlySet<number>;
+  /** What pieces begin with that are no word's first. */
+  readonly insidePrefix: string;
   /** Id of every token. */
   readonly vocabulary: ReadonlyMap<string, number>;
   /** What a model folder holds: all four files, those that were absent derived from the others. */
@@ -66,6 +68,7 @@ export function loadTokenizer(files: ReadonlyMap<string, string>): Tokenizer {
   return {
     vocabularySize: ids.reduce((most, id) => Math.max(most, id), -1) + 1,
     vocabulary: settings.vocabulary,
+    insidePrefix: settings.prefix,
     padId: settings.vocabulary.get(settings.special.pad_token) ?? 0,
     maskId: settings.vocabulary.get(settings.special.mask_token),
     specialIds: new Set(Object.values(settings.special).flatMap((token) => settings.vocabulary.get(token) ?? [])),

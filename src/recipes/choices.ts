@@ -2,7 +2,7 @@
 
 import { InputError } from "../errors.ts";
 import type { Varying } from "../optim/schedule.ts";
-import type { Hyper, Recipe, Term } from "./recipe.ts";
+import { type Hyper, type Recipe, substitutes, type Term } from "./recipe.ts";
 
 export interface RecipeChoices extends Partial<{ readonly [K in keyof Hyper]: Varying }> {
   /** Teacher layers, counted from 1, of the student layers that the recipe's maps name. */
@@ -16,6 +16,9 @@ export interface RecipeChoices extends Partial<{ readonly [K in keyof Hyper]: Va
   readonly pPos?: number;
   readonly pNg?: number;
   readonly nIter?: number;
+  /** Of the augmentation by a masked-LM. */
+  readonly pReplace?: number;
+  readonly candidates?: number;
   /** False: no word is replaced by one of its part of speech, as p_pos = 0. */
   readonly pos?: boolean;
   /** Probabilities of tokens are compared at the masked ones only. */
@@ -65,13 +68,20 @@ export function withChoices(recipe: Recipe, choices: RecipeChoices): Recipe {
 type Refuse = (what: string, where: string) => never;
 
 function augmentationOf(recipe: Recipe, choices: RecipeChoices, refuse: Refuse): Recipe {
-  const { pMask, pPos, pNg, nIter, pos } = choices;
-  const numbers = { pMask, pPos: pos === false ? 0 : pPos, pNg, nIter, pairNIter: nIter };
+  const { pMask, pPos, pNg, nIter, pos, pReplace, candidates } = choices;
+  const numbers = { pMask, pPos: pos === false ? 0 : pPos, pNg, pReplace, candidates, nIter, pairNIter: nIter };
   const given = Object.entries(numbers).filter(([, value]) => value !== undefined);
   if (given.length === 0) return recipe;
-  if (!recipe.augmentation) return refuse("augmentation", "--n-iter, --p-mask, --p-pos, --p-ng, --no-pos");
+  if (!recipe.augmentation)
+    return refuse("augmentation", "--n-iter, --p-mask, --p-pos, --p-ng, --no-pos, --p-replace, --candidates");
+  const foreign = given.find(([name]) => !(name in (recipe.augmentation ?? {})));
+  if (foreign) {
+    if (substitutes(recipe.augmentation))
+      refuse("masked words, parts of speech or n-grams", "--p-mask, --p-pos, --p-ng, --no-pos");
+    else refuse("words of a masked-LM", "--p-replace, --candidates");
+  }
   const augmentation = { ...recipe.augmentation, ...Object.fromEntries(given) };
-  if (augmentation.pMask + augmentation.pPos > 1)
+  if (!substitutes(augmentation) && augmentation.pMask + augmentation.pPos > 1)
     throw new InputError("OPTION_RANGE", "a word is masked or replaced: both probabilities are at most 1 together.", {
       where: "--p-mask, --p-pos",
     });

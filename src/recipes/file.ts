@@ -9,7 +9,7 @@ import { optimizers } from "../optim/index.ts";
 import { CURVES, LR_SCHEDULERS } from "../optim/schedule.ts";
 import { isRelation } from "./choices.ts";
 import { LAYER_MAPS } from "./maps.ts";
-import { type Loss, type Recipe, type Stage, type Term, WEIGHTS } from "./recipe.ts";
+import { type Loss, type Recipe, type Stage, substitutes, type Term, WEIGHTS } from "./recipe.ts";
 import { overVocabulary } from "./vocabulary.ts";
 
 const wrong = (expected: string) => (issue: { input: unknown }) =>
@@ -102,6 +102,13 @@ const record = <S extends v.GenericSchema>(what: string, value: S) =>
     v.check((x) => some(what)(x) === true, `at least one of the ${what} is needed`),
   );
 
+const COPIES = { nIter: integer(0), pairNIter: integer(0) };
+const WORDS = object("augmentation", { pMask: number(0, 1), pPos: number(0, 1), pNg: number(0, 1), ...COPIES });
+const SUBSTITUTION = object("augmentation by a masked-LM", {
+  ...{ pReplace: number(0, 1), candidates: integer(1) },
+  ...COPIES,
+});
+
 const RECIPE = object("a recipe", {
   name: text,
   summary: text,
@@ -120,10 +127,7 @@ const RECIPE = object("a recipe", {
     ),
   ),
   augmentation: v.optional(
-    object("augmentation", {
-      ...{ pMask: number(0, 1), pPos: number(0, 1), pNg: number(0, 1) },
-      ...{ nIter: integer(0), pairNIter: integer(0) },
-    }),
+    v.lazy((given) => (isObject(given) && ("pReplace" in given || "candidates" in given) ? SUBSTITUTION : WORDS)),
   ),
   stages: record(
     "stages",
@@ -155,8 +159,9 @@ export function parseRecipe(json: string, where: string): Recipe {
     return refuse(parsed.issues.map((issue) => `${v.getDotPath(issue) ?? "recipe"}: ${issue.message}`));
   // As it was written: valibot would put the keys in its own order.
   const recipe = given as unknown as Recipe;
-  const { pMask = 0, pPos = 0 } = recipe.augmentation ?? {};
-  if (pMask + pPos > 1) refuse(["augmentation: pMask and pPos exclude each other, so they are at most 1 together"]);
+  const { augmentation } = recipe;
+  if (augmentation && !substitutes(augmentation) && augmentation.pMask + augmentation.pPos > 1)
+    refuse(["augmentation: pMask and pPos exclude each other, so they are at most 1 together"]);
   const faults = Object.entries(recipe.stages).flatMap(([stage, { terms, data, optional }]) => [
     ...(optional && data !== "text"
       ? [`stages.${stage}.optional: only a stage with "data": "text" may be left out`]

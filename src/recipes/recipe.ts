@@ -92,13 +92,27 @@ export interface Stage {
   readonly training?: Readonly<Partial<StageOptions>>;
 }
 
-/** Copies of the task's texts with masked words, words replaced by others of their part of speech, or only an n-gram left: words.ts. */
-export interface Augmentation {
+/** Copies of the task's texts. */
+export type Augmentation = WordAugmentation | Substitution;
+
+/** With masked words, words replaced by others of their part of speech, or only an n-gram left: words.ts. */
+export interface WordAugmentation {
   /** Probabilities: of a mask and of a replacement for each word, of an n-gram for each copy. */
   readonly pMask: number;
   readonly pPos: number;
   readonly pNg: number;
   /** Copies of each text, and of each pair of texts. */
+  readonly nIter: number;
+  readonly pairNIter: number;
+}
+
+/** With words replaced by what a masked-LM would say there, or by those with the nearest vectors: substitutes.ts. */
+export interface Substitution {
+  /** Probability that a word is replaced. */
+  readonly pReplace: number;
+  /** So many words may take the place of one. */
+  readonly candidates: number;
+  /** Copies of each text, and of each text of a pair. */
   readonly nIter: number;
   readonly pairNIter: number;
 }
@@ -121,6 +135,8 @@ export interface Recipe {
 
 /** Where terms name no number of these, it is not used. */
 export const IDLE: Hyper = { temperature: 1, alpha: 0, beta: 0 };
+
+export const substitutes = (augmentation: Augmentation): augmentation is Substitution => "pReplace" in augmentation;
 
 /** False: labels are all that it learns from. */
 export function needsTeacher({ terms }: Stage): boolean {

@@ -4,7 +4,8 @@
 // The paper's form: W_e and one W_h, without bias, absent where widths agree (its code: one W with bias for all: "project" of one name);
 // means over the real tokens of each sequence (its code: padding too); the batch mean of the cross-entropy (its code: 1/C of it). Labels
 // are not read; the head is Hugging Face's, without the authors' extra ReLU; the teacher has no dropout. `general` is the intermediate loss
-// on plain text, before any task.
+// on plain text, before any task. Both task stages read copies of the texts too, p_t = 0.4, K = 15 and N_a = 20, where a masked-LM is at hand
+// to make them.
 
 import type { Recipe, Stage } from "./recipe.ts";
 
@@ -20,6 +21,7 @@ export const tinybert: Recipe = {
   summary: "embeddings, hidden states and attention scores of every layer, then soft labels",
   source: "Jiao et al. 2020, arXiv:1909.10351",
   hyper: { temperature: 1 },
+  augmentation: { pReplace: 0.4, candidates: 15, nIter: 20, pairNIter: 20 },
   stages: {
     general: { data: "text", optional: true, terms, training: { optimizer, epochs: 3, warmupRatio: 0.1 } },
     intermediate: {

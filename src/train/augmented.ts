@@ -1,13 +1,13 @@
-// The task's rows and copies of them, as the recipe says.
+// The task's rows and copies of them, as the recipe says; those that need a model are made later (substitutes.ts).
 
 import { tagExamples } from "../data/augmentation/tags.ts";
 import { augmentWords } from "../data/augmentation/words.ts";
-import type { Recipe } from "../recipes/recipe.ts";
+import { type Recipe, substitutes } from "../recipes/recipe.ts";
 import type { Data } from "./train.ts";
 
 export async function augmented(data: Data, { augmentation }: Recipe, seed: number): Promise<Data> {
   const { train } = data;
-  if (!augmentation) return data;
+  if (!augmentation || substitutes(augmentation)) return data;
   const { nIter, pairNIter, ...probabilities } = augmentation;
   const iterations = train.pair ? pairNIter : nIter;
   if (iterations === 0) return data;

@@ -16,6 +16,7 @@ import { hashOfWeights, loadModel, type Model } from "./model.ts";
 import type { TrainingEvent } from "./run.ts";
 import { openFolder } from "./session.ts";
 import { freshStudent } from "./student.ts";
+import { withCopies } from "./substitutes.ts";
 import { checkOutput, type Setup, type TrainingResult, type TrainingRun, train } from "./train.ts";
 
 interface Link {
@@ -34,7 +35,7 @@ export async function* distill(runtime: Runtime, options: DistillOptions): Train
   // As if there were no assistants: how large the student is, and whether it can be made.
   const whole = await distillSetup(runtime, options);
   const given = options.assistant ?? whole.recipe.assistants;
-  if (given === undefined) return yield* train(runtime, whole, options);
+  if (given === undefined) return yield* train(runtime, yield* withCopies(runtime, whole, options), options);
   if (whole.stages.some(({ stage }) => readsVocabulary(stage)))
     throw new InputError(
       "ASSISTANT",
@@ -49,6 +50,7 @@ export async function* distill(runtime: Runtime, options: DistillOptions): Train
     finished.set(link, model);
   }
   for (const text of notes) yield { type: "note", text };
+  const { data } = yield* withCopies(runtime, whole, options);
 
   const judged: TrainingResult["judged"][number][] = [];
   let teacher: Model | undefined;
@@ -61,7 +63,12 @@ export async function* distill(runtime: Runtime, options: DistillOptions): Train
       teacher = found;
       continue;
     }
-    const setup: Setup = { ...link.setup, ...(teacher ? { teachers: [teacher] } : {}), fingerprint: link.fingerprint };
+    const setup: Setup = {
+      ...link.setup,
+      data,
+      ...(teacher ? { teachers: [teacher] } : {}),
+      fingerprint: link.fingerprint,
+    };
     const to = link.name === undefined ? {} : { out: link.files, overwrite: true };
     const result = yield* named(train(runtime, setup, { ...options, ...to }), link.name);
     const teachers = result.judged.slice(0, -1);
@@ -87,7 +94,8 @@ async function linksOf(runtime: Runtime, options: DistillOptions, whole: Setup, 
   let teacher: Model | readonly Model[] = whole.teachers;
   const { textTeacher, initFrom, embeddings, ...shared } = options;
   for (const [i, student] of [...assistants, whole.student].entries()) {
-    const own = i === 0 ? { ...shared, textTeacher } : shared;
+    const augmentationModel = whole.substitutes?.model;
+    const own = { ...shared, augmentationModel, ...(i === 0 ? { textTeacher } : {}) };
     const setup: Setup = await distillSetup(runtime, { ...own, teacher, student });
     fingerprint = await sha256(`${fingerprint} ${await setupPrint(setup, options)}`);
     const assistant = i < assistants.length;
@@ -150,7 +158,9 @@ function ofLink(event: TrainingEvent, name: string): TrainingEvent {
 /** SHA-256 over everything of a run but its teachers that decides its weights. */
 async function setupPrint(setup: Setup, { data: read, numerics }: DistillOptions): Promise<string> {
   const { student, textTeacher, recipe, hyper, stages, data, resolved, argmaxTargets } = setup;
-  const models = await modelsPrint(textTeacher ? [student, textTeacher] : [student]);
+  const models = await modelsPrint(
+    [student, textTeacher, setup.substitutes?.model].filter((model) => model !== undefined),
+  );
   const sets = [data.train, data.eval, data.text].map((set) => set?.fingerprint);
   const { teacher, student: name, ...chosen } = resolved;
   return sha256(JSON.stringify([models, recipe, hyper, stages, sets, read, chosen, argmaxTargets, numerics]));

@@ -29,6 +29,7 @@ import { checkNumbers, TRAINING } from "./options.ts";
 import { baseName, type DataSource, type FolderSource, openFile, openFolder } from "./session.ts";
 import { layerByLayer, type RunStage, stagesOf } from "./stages.ts";
 import { cutStudent, freshStudent, parseStudent } from "./student.ts";
+import { substitutesFor } from "./substitutes.ts";
 import { type CommonOptions, checkStages, type Data, labelsOfData, readData, readTexts, type Setup } from "./train.ts";
 
 export interface DistillOptions extends CommonOptions, RecipeChoices {
@@ -46,6 +47,10 @@ export interface DistillOptions extends CommonOptions, RecipeChoices {
   readonly initFrom?: FolderSource | Model;
   /** Word vectors in the text format of GloVe or word2vec, for a student that begins with such: a file, in place of the teacher's. */
   readonly embeddings?: DataSource;
+  /** A model with a masked-LM head, which makes copies of the texts where the recipe has such; none unless given. */
+  readonly augmentationModel?: FolderSource | Model;
+  /** Word vectors, as of `embeddings`, by which it finds words near to those of several pieces; that model's own unless given. */
+  readonly augmentationVectors?: DataSource;
   /** Students that are trained on the way, each the teacher of the next; "auto": one by MiniLM's rule. Those of the recipe unless given. */
   readonly assistant?: string | readonly string[];
   /** Teaches the stages on plain text: the model before any task, as TinyBERT and MiniLM have it; the teacher unless given. */
@@ -67,7 +72,10 @@ const isModel = (source: FolderSource | Model): source is Model => typeof source
 /** Everything that the options name, loaded and checked; nothing is trained. */
 export async function distillSetup(runtime: Runtime, options: DistillOptions): Promise<Setup> {
   checkNumbers({ ...options });
-  const recipe = withChoices(await resolveRecipe(runtime, options.recipe ?? "kd"), options);
+  const chosen = withChoices(await resolveRecipe(runtime, options.recipe ?? "kd"), options);
+  const seed = options.seed ?? TRAINING.seed;
+  const copies = await substitutesFor(runtime, chosen, options, seed);
+  const { recipe } = copies;
   const { stages, notes } = stagesOf(recipe, options);
   const heads = headsOf(stages, options);
   if (options.evalText !== undefined && !stages.some(({ stage }) => masksTokens(stage)))
@@ -85,7 +93,6 @@ export async function distillSetup(runtime: Runtime, options: DistillOptions): P
   if (argmax && labels === null)
     throw new InputError("TARGETS", "argmax needs classes, and this teacher gives a score.", { where: "--targets" });
   if (read.train.softForm) checkSoftLabels(recipe, options, read.train.softForm, read.train);
-  const seed = options.seed ?? TRAINING.seed;
   const data = heads.general ? read : await augmented(read, recipe, seed);
   const wanted: StudentFor = { teacher, labels, pair: data.train.pair, tasks: heads.student };
   const made = await makeStudent(runtime, options, wanted);
@@ -101,11 +108,13 @@ export async function distillSetup(runtime: Runtime, options: DistillOptions): P
     command: "distill",
     summary: `${baseName(student.name)} distilled from ${taughtBy} by ${recipe.name} on ${baseName(data.train.file)}`,
     ...{ student, teachers, textTeacher, recipe, hyper, stages: layerByLayer(stages, student.config) },
-    data: { ...data, notes: [...notes, ...data.notes] },
+    data: { ...data, notes: [...notes, ...copies.notes, ...data.notes] },
+    substitutes: copies.made,
     ...{ argmaxTargets: argmax, softLabels: soft !== undefined, foreign, cache: cacheOf(runtime, options) },
     resolved: {
       ...{ teacher: names, student: student.name, recipe: recipe.name, ...recipe.hyper },
       ...{ textTeacher: textTeacher?.name, targets: options.targets ?? "labels" },
+      ...(copies.made ? { augmentationModel: copies.made.model.name, augmentationVectors: copies.made.file } : {}),
       ...(options.cache === undefined ? {} : { cachePrecision: options.cachePrecision ?? CACHE.precision }),
       ...(soft ? { softLabels: { columns: soft.columns, form: read.train.softForm } } : {}),
     },
@@ -119,7 +128,7 @@ type Heads = readonly Task[] | undefined;
 /** Which heads the models of a run have; undefined: the classifier alone, as where nothing is said of masked-LM. */
 function headsOf(
   stages: readonly RunStage[],
-  { train, eval: evaluation, textTeacher, data }: DistillOptions,
+  { train, eval: evaluation, textTeacher, data, augmentationModel }: DistillOptions,
 ): { readonly [K in "teacher" | "textTeacher" | "student"]?: Heads } & { readonly general?: boolean } {
   const general = stages.every(({ stage }) => readsVocabulary(stage));
   const [one, both]: Heads[] = [["maskedLm"], ["classification", "maskedLm"]];
@@ -131,6 +140,7 @@ function headsOf(
     };
     if (train !== undefined) refuse("--train", "rows of a task are not read");
     if (evaluation !== undefined) refuse("--eval", "--eval-text is what it is judged by");
+    if (augmentationModel !== undefined) refuse("--augmentation-model", "there are no rows to make copies of");
     if (textTeacher !== undefined) refuse("--text-teacher", "name that model as the --teacher");
     if (data?.softLabels) refuse("--soft-label-columns", "they are of rows of a task; name a --teacher");
     return { teacher: one, student: one, general };

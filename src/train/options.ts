@@ -79,6 +79,8 @@ const BOUNDS: Bounds = {
   pPos: [0, 1, false],
   pNg: [0, 1, false],
   nIter: [0, 1e6, true],
+  pReplace: [0, 1, false],
+  candidates: [1, 1000, true],
   cacheSize: [0, 1e9, false],
 };
 

@@ -27,6 +27,7 @@ import { judging, type StepStructure, stepPrograms, updateProgram } from "./prog
 import { hyperAt, makeMicroBatches, microBatches, plannedSteps } from "./run.ts";
 import { openDevice } from "./session.ts";
 import type { RunStage } from "./stages.ts";
+import { copiesOfRow } from "./substitutes.ts";
 import { textRows } from "./text.ts";
 import { checkOutput, maxLengthOf, optimizerOptions, placesOf, type Setup, structureOf } from "./train.ts";
 import { placeWeights, shapeOf, Trainer } from "./trainer.ts";
@@ -86,7 +87,9 @@ export async function plan(runtime: Runtime, options: PlanOptions): Promise<RunP
   const encoded = encode(setup.data.train, setup.student.tokenizer, maxLength);
   // A teacher of another vocabulary is asked before the steps; here any logits will do.
   const soft = new Array(setup.student.config.num_labels).fill(0);
-  const set = setup.foreign ? { ...encoded, rows: encoded.rows.map((row) => ({ ...row, soft })) } : encoded;
+  const known = setup.foreign ? { ...encoded, rows: encoded.rows.map((row) => ({ ...row, soft })) } : encoded;
+  const copies = copiesOfRow(setup);
+  const set = { ...known, rows: Array.from({ length: 1 + copies }, () => known.rows).flat() };
   const lengths = set.rows.map(({ ids }) => ids.length);
   const stages = setup.stages
     .map((stage) => {
@@ -135,6 +138,10 @@ export async function plan(runtime: Runtime, options: PlanOptions): Promise<RunP
     const notes = [...all.flatMap((model) => model.notes), ...setup.data.notes];
     if ("teacher" in options && (options.assistant ?? setup.recipe.assistants) !== undefined)
       notes.push("of the student alone: its assistants come on top; plan them as students of their own");
+    if (copies > 0)
+      notes.push(
+        `with the ${copies} copies of each row that there may be; making them comes on top, repeats fall away`,
+      );
     if (setup.foreign) notes.push("the teacher's one pass over the rows comes on top");
     if (set.truncated > 0) notes.push(truncationNote(setup.data.train, set, maxLength));
     const tokensPerSecond = measured.tokens / measured.seconds;

@@ -55,6 +55,8 @@ export const metricOf = (term: string) => ({ name: `metrics/term/${term}`, shape
 export const logitsOf = (owner: string, rows: number, classes: number) =>
   ({ name: `${owner}/out/logits`, shape: [rows, classes], dtype: "f32" }) as const;
 
+export const maskedLogitsOf = (owner: string, masked: number, tokens: number) =>
+  ({ name: `${owner}/out/maskedLogits`, shape: [masked, tokens], dtype: "f32" }) as const;
 export const maskedLossOf = (owner: string) => ({ name: `${owner}/out/maskedLoss`, shape: [1], dtype: "f32" }) as const;
 
 /** Name → shape of every parameter of a model, by checkpoint path. */
@@ -100,6 +102,16 @@ export function maskedProgram(placed: Placed, shape: BatchShape): Program {
   const terms = vocabularyTerms(mlm.stages.text.terms, { teachers: [], student, batch, temperature });
   keep(terms.mlm, maskedLossOf(owner).name);
   return trace.finish(`masked ${owner}`);
+}
+
+/** Logits over the vocabulary at the masked tokens. [K, V] */
+export function maskedLogitsProgram(placed: Placed, shape: BatchShape): Program {
+  const { owner, config } = placed;
+  const trace = new Trace();
+  const features = traceModel(scopeOf(trace, placed, false), config, batchValues(trace, shape));
+  const { rows, table, bias } = shown(features, `a model of type ${config.model_type}`).masked;
+  keep(linear(rows, table, bias), maskedLogitsOf(owner, shape.masked as number, config.vocab_size).name);
+  return trace.finish(`masked logits ${owner}`);
 }
 
 /** What judges a model: as much of it as its heads and the batch allow. */

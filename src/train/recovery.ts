@@ -182,6 +182,10 @@ export class LastingPredictor {
     return this.device.attempt((executor) => this.#on(executor).logits(batch));
   }
 
+  maskedLogits(batch: Batch): Promise<Float32Array> {
+    return this.device.attempt((executor) => this.#on(executor).maskedLogits(batch));
+  }
+
   maskedLoss(batch: Batch): Promise<number> {
     return this.device.attempt((executor) => this.#on(executor).maskedLoss(batch));
   }

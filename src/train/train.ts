@@ -21,6 +21,7 @@ import { LastingDevice, LastingPredictor, LastingTrainer } from "./recovery.ts";
 import { plannedSteps, type TrainingEvent, trainingLoop, type VaryingHyper } from "./run.ts";
 import { type DataSource, type FolderSource, maxLengthFor, openData, openDevice, openFolder } from "./session.ts";
 import type { RunStage, StageChoice } from "./stages.ts";
+import type { Substitutes } from "./substitutes.ts";
 import { openTaught, type TaughtRows } from "./taught.ts";
 import { maskedRows, openText, textRows } from "./text.ts";
 import { NonfiniteError } from "./trainer.ts";
@@ -144,6 +145,8 @@ export interface Setup {
   /** The first teacher's class is taken as every row's label. */
   readonly argmaxTargets: boolean;
   readonly data: Data;
+  /** What makes copies of the training rows; they are not among them yet. */
+  readonly substitutes?: Substitutes;
   /** Of everything that decides the weights; where a later run must know whether this was its like. */
   readonly fingerprint?: string;
   /** What the command resolved beyond the training options, for the record. */

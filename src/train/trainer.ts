@@ -17,6 +17,8 @@ import {
   forwardProgram,
   LOSS,
   logitsOf,
+  maskedLogitsOf,
+  maskedLogitsProgram,
   maskedLossOf,
   maskedProgram,
   metricOf,
@@ -85,6 +87,8 @@ export function writeBatch(executor: Executor, batch: Batch, programs: readonly 
   if (soft) write("softLabels", soft, [batch.sequences, soft.length / batch.sequences]);
 }
 
+const PROGRAMS = { logits: forwardProgram, masked: maskedProgram, maskedLogits: maskedLogitsProgram };
+
 /** What a model says of batches. */
 export class Predictor {
   readonly #loaded = new Map<string, Loaded>();
@@ -101,6 +105,13 @@ export class Predictor {
     return Float32Array.from(await this.executor.read(logitsOf(owner, batch.sequences, config.num_labels)));
   }
 
+  /** Of the tokens at the masked places. [K, V] */
+  async maskedLogits(batch: Batch): Promise<Float32Array> {
+    this.#run("maskedLogits", batch);
+    const { owner, config } = this.placed;
+    return new Float32Array(await this.executor.read(maskedLogitsOf(owner, batch.masked, config.vocab_size)));
+  }
+
   /** Of a batch's masked tokens, weighted as the batch says. */
   async maskedLoss(batch: Batch): Promise<number> {
     this.#run("masked", batch);
@@ -108,11 +119,10 @@ export class Predictor {
     return loss;
   }
 
-  #run(what: "logits" | "masked", batch: Batch): void {
+  #run(what: keyof typeof PROGRAMS, batch: Batch): void {
     const shape = shapeOf(batch);
     const key = `${what} ${keyOf(shape)}`;
-    const program = what === "logits" ? forwardProgram : maskedProgram;
-    const loaded = this.#loaded.get(key) ?? this.executor.load(program(this.placed, shape));
+    const loaded = this.#loaded.get(key) ?? this.executor.load(PROGRAMS[what](this.placed, shape));
     this.#loaded.set(key, loaded);
     writeBatch(this.executor, batch, [loaded]);
     this.executor.run(loaded);

@@ -72,6 +72,13 @@ describe("refused", () => {
       { pMask: 0.8, pPos: 0.3, pNg: 0, nIter: 1, pairNIter: 1 },
       "augmentation: pMask and pPos exclude each other",
     ],
+    ["augmentation", { pReplace: 0.4, candidates: 15, nIter: 20 }, "augmentation.pairNIter: missing"],
+    ["augmentation", { candidates: 0, pReplace: 2 }, "augmentation.pReplace: expected a number from 0 to 1, found 2"],
+    [
+      "augmentation",
+      { pReplace: 0.4, pMask: 0.1 },
+      "augmentation.pMask: augmentation by a masked-LM has no such key; it has pReplace, candidates, nIter, pairNIter",
+    ],
     ["hyper.gamma", 1, "hyper.gamma: hyper has no such key"],
     [`${TERM}.loss`, "l2", `${TERM}.loss: expected one of "labels", "kl", "crossEntropy", "mse", "cosine", found "l2"`],
     [`${TERM}.of`, "logit", `${TERM}.of: expected one of "embedding", "hidden"`],

@@ -27,6 +27,10 @@ export type Tagged = readonly [text: Tags, pair: Tags];
 
 export const wordsOf = (text: string): string[] => text.split(/\s+/).filter((word) => word !== "");
 
+/** Equal for examples of the same words. */
+export const keyOf = (text: string, pair: string | undefined): string =>
+  JSON.stringify([wordsOf(text), wordsOf(pair ?? "")]);
+
 /** All words of each part of speech, as often as they occur. */
 function wordsByTag(examples: readonly Example[], tags: readonly Tagged[]): Map<string, string[]> {
   const byTag = new Map<string, string[]>();
@@ -75,7 +79,6 @@ export function augmentWords(
   tags?: readonly Tagged[],
 ): Example[] {
   const byTag = tags ? wordsByTag(examples, tags) : new Map<string, string[]>();
-  const keyOf = (text: string, pair: string | undefined) => JSON.stringify([wordsOf(text), wordsOf(pair ?? "")]);
   const seen = new Set(examples.map(({ text, pair }) => keyOf(text, pair)));
   const made: Example[] = [];
   examples.forEach(({ text, pair, line }, row) => {
