@@ -1,6 +1,6 @@
 // Rows side by side, and a range of columns. Threads split the rows.
 // concat   out[n, :] = [a[n, :], b[n, :]]          words: 5 a[N,D], 6 b[N,E], 7 N, 8 D, 9 D, 10 E
-// columns  out[n, :] = x[n, from … from + width)   words: 5 x[N,D], 6 N, 7 D, 8 from, 9 width
+// columns  out[n, :] = x[n, from … from + width), 0 where x has none    words: 5 x[N,D], 6 N, 7 D, 8 from (i32), 9 width
 
 import { share } from "../thread";
 
@@ -23,9 +23,17 @@ export function columns(cmd: usize, ith: u32, nth: u32): void {
   const out = load<u32>(cmd, 4 * 3);
   const x = load<u32>(cmd, 4 * 5);
   const N = load<u32>(cmd, 4 * 6);
-  const bytes = load<u32>(cmd, 4 * 7) << 2;
-  const from = load<u32>(cmd, 4 * 8) << 2;
-  const width = load<u32>(cmd, 4 * 9) << 2;
+  const D = load<i32>(cmd, 4 * 7) << 2;
+  const from = load<i32>(cmd, 4 * 8) << 2;
+  const width = load<i32>(cmd, 4 * 9) << 2;
+  // Of a row of out: where that of x begins and ends.
+  const first = min(max(-from, 0), width);
+  const last = max(min(D - from, width), first);
   const end = share(N, ith + 1, nth);
-  for (let n = share(N, ith, nth); n < end; n++) memory.copy(out + n * width, x + n * bytes + from, width);
+  for (let n = share(N, ith, nth); n < end; n++) {
+    const row = out + n * width;
+    memory.fill(row, 0, first);
+    memory.copy(row + first, x + n * D + from + first, last - first);
+    memory.fill(row + last, 0, width - last);
+  }
 }

@@ -18,7 +18,9 @@ Examples:
   return addOptions(
     command,
     [
-      OWN.model("Hugging Face folder to start from, or a fresh model: bert:LxD[xHxF], distilbert:…"),
+      OWN.model(
+        "Hugging Face folder to start from, or a fresh model: bert:LxD[xHxF], distilbert:…, mobilebert:LxDxT, ibbert:LxDxT",
+      ),
       OWN.text("plain text, a line a text; may stand several times"),
       OWN.evalText("plain text to judge by (default: the last twentieth of --text)"),
       ...OWN.pretraining,

@@ -40,11 +40,13 @@ export interface Family<C extends CommonConfig> extends FolderFormat<C> {
   readonly words: string;
   /** Tables that begin as word vectors: of the teacher, or of a file. */
   readonly vectors?: readonly string[];
-  /** What a fresh model begins with of one with the same names and shapes: prefixes of parameters. */
+  /** What a fresh model, or a fresh head, begins with of one with the same names and shapes: prefixes of parameters. */
   readonly taken?: readonly string[];
   /** Traces the model on a batch, as far as it has the features. Dropout is active when the scope trains. */
   trace(scope: Scope, config: C, batch: BatchValues): Partial<Features>;
   size(config: C): Size;
+  /** Of a fresh one where no other model says how many. */
+  readonly heads?: number;
   /** What the dimensions of a parameter run over that could be cut; undefined: others, such as tokens and labels. */
   readonly axes?: (path: string) => readonly (Axis | undefined)[];
   /** How a size is written behind the family's name in --student, and what such a text says; undefined where it says none. */

@@ -74,7 +74,7 @@ export function shown(has: Partial<Features>, model: string): Features {
 export function noMaskedLm(model: string): InputError {
   return new InputError(
     "NO_MASKED_LM_HEAD",
-    `${model} has no masked-LM head; train one (limbeck pretrain), or name a model that has one (as a teacher: --text-teacher).`,
+    `${model} has no masked-LM head; train one (limbeck pretrain), name a model that has one (as a teacher: --text-teacher), or leave the stage out that needs it (--stage NAME.epochs=0).`,
   );
 }
 

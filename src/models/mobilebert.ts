@@ -8,16 +8,28 @@
 //   x ← norm(W·a + x)    output.bottleneck               norm: layer norm, or y = γ·x + β
 // MobileBERT's blocks are narrow inside (T < D), IB-BERT's are wide, and its q and k read x. Their layers [T, D] are what transformers'
 // class, which makes them [T, T], cannot hold; so `ibbert` is a model_type of our own with MobileBERT's names of tensors.
+// Or with a masked-LM head, as MobileBertForMaskedLM: its decoder is the word embeddings, E wide, and a table of its own for the rest of D.
 
 import * as v from "valibot";
 import { Unary } from "../../assembly/opcodes.ts";
-import { type CommonConfig, flag, headsFault, integer, oneOf, positive, probability } from "../formats/config.ts";
+import { InputError } from "../errors.ts";
+import { type CommonConfig, does, flag, headsFault, integer, oneOf, positive, probability } from "../formats/config.ts";
 import { add, concat, dropoutAt, noNorm, shift, unary } from "../ops/index.ts";
 import type { Scope } from "../program/scope.ts";
 import type { Value } from "../program/value.ts";
 import { crossed, type Family, inherited } from "./family.ts";
 import type { BatchValues, Features } from "./features.ts";
-import { ACTIVATIONS, type Activation, attend, dense, embed, type Layer, layerFeatures, norm } from "./parts.ts";
+import {
+  ACTIVATIONS,
+  type Activation,
+  attend,
+  dense,
+  embed,
+  type Layer,
+  layerFeatures,
+  maskedLm,
+  norm,
+} from "./parts.ts";
 
 /** transformers, models/mobilebert/configuration_mobilebert.py */
 export interface MobilebertConfig extends CommonConfig {
@@ -145,6 +157,31 @@ function layer(scope: Scope, config: MobilebertConfig, x: Value, batch: BatchVal
   return { hidden, scores, query, key, value };
 }
 
+function classifier(scope: Scope, config: MobilebertConfig, cls: Value): Pick<Features, "pooled" | "logits"> {
+  const pooled = config.classifier_activation
+    ? unary({ x: dense(scope.in("mobilebert.pooler.dense"), cls, config.hidden_size) }, { kind: Unary.tanh })
+    : cls;
+  const dropout = config.classifier_dropout ?? config.hidden_dropout_prob;
+  return {
+    pooled,
+    logits: dense(scope.in("classifier"), dropoutAt(scope, "dropout", pooled, dropout), config.num_labels),
+  };
+}
+
+function predictions(scope: Scope, config: MobilebertConfig, hidden: Value, batch: BatchValues): Partial<Features> {
+  const { vocab_size: V, hidden_size: D, embedding_size: embedding, hidden_act: activation } = config;
+  if (D < embedding)
+    throw new InputError(
+      "MASKED_LM_WIDTH",
+      `a masked-LM head needs a model as wide between its layers as its embeddings, ${embedding}: this one is ${D} wide; make it wider.`,
+    );
+  const decoder = scope.in("cls.predictions");
+  const transform = decoder.in("transform");
+  const words = scope.in("mobilebert.embeddings.word_embeddings");
+  const head = { dense: transform.in("dense"), norm: transform.in("LayerNorm"), decoder, words };
+  return maskedLm(head, hidden, batch, V, { activation, epsilon: config.layer_norm_eps, embedding });
+}
+
 function trace(scope: Scope, config: MobilebertConfig, batch: BatchValues): Partial<Features> {
   const body = scope.in("mobilebert");
   const embedding = embeddings(body.in("embeddings"), config, batch);
@@ -152,23 +189,32 @@ function trace(scope: Scope, config: MobilebertConfig, batch: BatchValues): Part
   for (let i = 0; i < config.num_hidden_layers; i++)
     layers.push(layer(body.in(`encoder.layer.${i}`), config, layers[i - 1]?.hidden ?? embedding, batch));
   const stacked = layerFeatures(layers, batch);
-  const first = stacked.cls[layers.length - 1];
-  const pooled = config.classifier_activation
-    ? unary({ x: dense(body.in("pooler.dense"), first, config.hidden_size) }, { kind: Unary.tanh })
-    : first;
-  const dropout = config.classifier_dropout ?? config.hidden_dropout_prob;
-  const logits = dense(scope.in("classifier"), dropoutAt(scope, "dropout", pooled, dropout), config.num_labels);
-  return { embedding, ...stacked, pooled, logits, heads: config.num_attention_heads };
+  const [hidden, cls] = [stacked.hidden, stacked.cls].map((all) => all[layers.length - 1]);
+  return {
+    ...{ embedding, ...stacked, heads: config.num_attention_heads },
+    ...(does("classification", config) ? classifier(scope, config, cls) : {}),
+    ...(does("maskedLm", config) ? predictions(scope, config, hidden, batch) : {}),
+  };
 }
 
 /** What both have. `paper`: of a fresh one; `defaults`: of a file that does not say. */
 function bottlenecked(
-  own: Pick<Family<MobilebertConfig>, "type" | "architecture" | "tokenizer">,
+  own: Pick<Family<MobilebertConfig>, "type" | "tokenizer">,
+  name: string,
   { defaults, paper }: { defaults: Rest; paper: Rest },
   faults: (config: MobilebertConfig) => string[],
 ): Family<MobilebertConfig> {
   return {
     ...own,
+    architecture: `${name}ForSequenceClassification`,
+    maskedLm: {
+      architecture: `${name}ForMaskedLM`,
+      parts: ["cls.predictions."],
+      tied: {
+        "cls.predictions.decoder.weight": "mobilebert.embeddings.word_embeddings.weight",
+        "cls.predictions.decoder.bias": "cls.predictions.bias",
+      },
+    },
     fields: {
       hidden_size: integer(1),
       num_hidden_layers: integer(1),
@@ -207,7 +253,8 @@ function bottlenecked(
     head: ["classifier.", "mobilebert.pooler."],
     layers: "mobilebert.encoder.layer.",
     words: "mobilebert.embeddings.word_embeddings.weight",
-    taken: ["mobilebert.embeddings."],
+    taken: ["mobilebert.embeddings.", "cls.predictions."],
+    heads: 4,
     trace,
     usage: ":LxDxT[xHxFxN]",
     parse: (text) => {
@@ -251,7 +298,8 @@ const wide = (config: MobilebertConfig): boolean =>
   config.use_bottleneck && !config.use_bottleneck_attention && !config.key_query_shared_bottleneck;
 
 export const mobilebert = bottlenecked(
-  { type: "mobilebert", architecture: "MobileBertForSequenceClassification", tokenizer: "MobileBertTokenizer" },
+  { type: "mobilebert", tokenizer: "MobileBertTokenizer" },
+  "MobileBert",
   // The authors' students have no pooler.
   { defaults: DEFAULTS, paper: { ...DEFAULTS, classifier_activation: false } },
   (config) =>
@@ -263,8 +311,9 @@ export const mobilebert = bottlenecked(
 );
 
 export const ibbert = bottlenecked(
-  // transformers has no such class.
-  { type: "ibbert", architecture: "IbbertForSequenceClassification", tokenizer: "BertTokenizer" },
+  { type: "ibbert", tokenizer: "BertTokenizer" },
+  // transformers has no such classes.
+  "Ibbert",
   { defaults: TEACHER, paper: TEACHER },
   () => [],
 );

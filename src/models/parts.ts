@@ -84,20 +84,29 @@ export function layerFeatures(layers: readonly Layer[], batch: BatchValues) {
   };
 }
 
-/** A masked-LM head, y = LayerNorm(f(x·Wᵀ + b)) and logits y·Eᵀ + c, E the word embeddings (Devlin et al. 2019, arXiv:1810.04805). */
+/**
+ * A masked-LM head, y = LayerNorm(f(x·Wᵀ + b)) and logits y·Eᵀ + c, E the word embeddings (Devlin et al. 2019, arXiv:1810.04805). Where
+ * these are narrower than x, `embedding` wide, the decoder has a table of its own beside them.
+ */
 export function maskedLm(
   head: { readonly dense: Scope; readonly norm: Scope; readonly decoder: Scope; readonly words: Scope },
   x: Value,
   { masks }: BatchValues,
   V: number,
-  { activation, epsilon }: { readonly activation: Activation; readonly epsilon: number },
+  {
+    activation,
+    epsilon,
+    embedding,
+  }: { readonly activation: Activation; readonly epsilon: number; readonly embedding?: number },
 ): Partial<Features> {
   const D = x.shape[1];
-  const table = head.words.parameter("weight", [V, D]);
+  const E = embedding ?? D;
+  const table = head.words.parameter("weight", [V, E]);
   const bias = head.decoder.parameter("bias", [V]);
+  const beside = E < D && { beside: head.decoder.in("dense").parameter("weight", [D - E, V]) };
   const decoder = (some: Value) => {
     const inner = unary({ x: dense(head.dense, some, D) }, { kind: ACTIVATIONS[activation] });
-    return { rows: norm(head.norm, inner, epsilon), table, bias };
+    return { rows: norm(head.norm, inner, epsilon), table, bias, ...beside };
   };
   const masked = masks && { masked: decoder(gather({ table: x, ids: masks.rows }, {})) };
   return { vocabulary: decoder(x), ...masked };

@@ -1,4 +1,5 @@
-// Rows side by side, out[n] = [a[n], b[n]], and a range of columns, out[n] = x[n, from … from + width): each is the other's gradient.
+// Rows side by side, out[n] = [a[n], b[n]], and a range of columns, out[n] = x[n, from … from + width), 0 where x has none: the gradient of
+// both, its own with −from.
 
 import { elements } from "../program/dispatch.ts";
 import { defineOp, type GradientRule } from "../program/op.ts";
@@ -27,7 +28,9 @@ export const columns = defineOp<{ from: number; width: number }>()({
   output: "N width",
   parameters: ({ N, D, from, width }) => [N, D, from, width],
   dispatches: ({ N, width }) => [{ entry: "columns", grid: elements(N * width), bind: ["out", "x"] }],
+  gradient: ({ dy, dims: { D, from } }): GradientRule => ({ x: () => columns({ x: dy }, { from: -from, width: D }) }),
   formula: ({ inputs: { x }, out, dims: { N, D, from, width } }) => {
-    for (let n = 0; n < N; n++) out.set(x.subarray(n * D + from, n * D + from + width), n * width);
+    for (let n = 0; n < N; n++)
+      for (let d = 0; d < width; d++) out[n * width + d] = from + d >= 0 && from + d < D ? x[n * D + from + d] : 0;
   },
 });

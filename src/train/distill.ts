@@ -96,9 +96,9 @@ export async function distillSetup(runtime: Runtime, options: DistillOptions): P
   const data = heads.general ? read : await augmented(read, recipe, seed);
   const wanted: StudentFor = { teacher, labels, pair: data.train.pair, tasks: heads.student };
   const made = await makeStudent(runtime, options, wanted);
-  const student = heads.student ? forTasks(made, heads.student, seed) : made;
+  const textTeacher = await loadTextTeacher(runtime, options, made, heads.textTeacher, stages);
+  const student = heads.student ? forTasks(made, heads.student, seed, textTeacher ?? teacher) : made;
   const hyper = { ...IDLE, ...recipe.hyper };
-  const textTeacher = await loadTextTeacher(runtime, options, student, heads.textTeacher, stages);
   const foreign = teacher !== undefined && !sameVocabulary(teacher, student);
   const asked = stages.filter(({ stage }) => needsTeacher(stage) && !(stage.data === "text" && textTeacher));
   if (foreign) checkForeign(student, teachers, asked);

@@ -105,13 +105,26 @@ export async function hashOfWeights(weights: Weights): Promise<string> {
   return sha256(JSON.stringify(tensors));
 }
 
-/** The model with the heads of these tasks and no others; what it has not is fresh and announced. */
-export function forTasks(model: Model, tasks: readonly Task[], seed: number): Model {
+/** What a fresh model takes of its kin, as far as it fits. */
+export function takenOf(config: ModelConfig, like: Pick<Model, "config" | "weights">): Weights {
+  const [{ prefix, taken = [] }, kin] = [familyOf(config), familyOf(like.config)];
+  if (kin.prefix !== prefix) return new Map();
+  const fit = [...parametersOf(config)].filter(
+    ([path, shape]) => taken.some((part) => path.startsWith(part)) && `${like.weights.get(path)?.shape}` === `${shape}`,
+  );
+  return new Map(
+    fit.map(([path, shape]) => [path, { shape: [...shape], data: (like.weights.get(path) as Tensor).data.slice() }]),
+  );
+}
+
+/** The model with the heads of these tasks and no others; what it has not, nor takes of a kin, is fresh and announced. */
+export function forTasks(model: Model, tasks: readonly Task[], seed: number, kin?: Model): Model {
   const config = { ...model.config, tasks };
   const paths = [...parametersOf(config).keys()];
-  const missing = paths.filter((path) => !model.weights.has(path));
+  const had: Weights = new Map([...(kin ? takenOf(config, kin) : []), ...model.weights]);
+  const missing = paths.filter((path) => !had.has(path));
   const made = freshWeights(config, seed, (path) => missing.includes(path));
-  const weights: Weights = new Map(paths.map((path) => [path, (model.weights.get(path) ?? made.get(path)) as Tensor]));
+  const weights: Weights = new Map(paths.map((path) => [path, (had.get(path) ?? made.get(path)) as Tensor]));
   const notes = missing.length > 0 ? [`fresh ${missing.join(", ")}: not in ${model.name}`] : [];
   return { ...model, config, weights, notes: [...model.notes, ...notes] };
 }

@@ -103,8 +103,9 @@ async function freshModel(
     ...{ initializer_range: 0.02, pad_token_id: tokenizer.padId, ...labelMaps(["LABEL_0", "LABEL_1"]) },
     problem_type: null,
   };
-  if (!familyOf({ model_type: spec.type }).maskedLm) throw noMaskedLm(name);
-  const like = { config: bert.sized(BASE, common), weights: new Map() };
+  const { maskedLm, heads = BASE.heads } = familyOf({ model_type: spec.type });
+  if (!maskedLm) throw noMaskedLm(name);
+  const like = { config: bert.sized({ ...BASE, heads }, common), weights: new Map() };
   const body = freshStudent(spec, { like, pair: false, seed }, "--model");
   return { ...forTasks({ ...body, name, tokenizer, notes: [] }, ["maskedLm"], seed), notes: [] };
 }

@@ -150,9 +150,14 @@ class TeacherFeatures {
       else if (typeof feature === "number") facade[name] = feature;
       else if ("table" in feature) {
         // The teacher's weights are state, which both programs name alike.
-        const [table, bias] = [feature.table, feature.bias].map((value) => () => into.state(value.name, value.shape));
-        const decoder = Object.defineProperties({}, { table: { get: table }, bias: { get: bias } });
-        offer(decoder, "rows", name, feature.rows);
+        const { rows, ...weights } = feature;
+        const decoder = Object.create(null);
+        for (const [key, value] of Object.entries(weights))
+          Object.defineProperty(decoder, key, {
+            enumerable: true,
+            get: () => into.state(value.name, value.shape),
+          });
+        offer(decoder, "rows", name, rows);
         facade[name] = decoder;
       } else {
         const list: Value[] = new Array(feature.length);

@@ -6,7 +6,7 @@ import { InputError } from "../errors.ts";
 import { type Size, stack } from "../models/family.ts";
 import { families, familyOf, type ModelConfig } from "../models/index.ts";
 import { spreadLayers } from "../recipes/maps.ts";
-import { freshWeights, type Tensor, type Weights } from "./model.ts";
+import { freshWeights, type Tensor, takenOf, type Weights } from "./model.ts";
 import { sliceWidth } from "./width.ts";
 
 type Body = { config: ModelConfig; weights: Weights };
@@ -141,8 +141,6 @@ export function freshStudent(
   const config = family.suited?.(sized, { vectors: vectors.shape[1], pair }) ?? sized;
   const weights = freshWeights(config, seed, (path) => !family.vectors?.includes(path));
   for (const path of family.vectors ?? []) weights.set(path, { ...vectors, data: vectors.data.slice() });
-  for (const [path, { shape, data }] of kin.prefix === family.prefix ? like.weights : [])
-    if (family.taken?.some((prefix) => path.startsWith(prefix)) && `${weights.get(path)?.shape}` === `${shape}`)
-      weights.set(path, { shape: [...shape], data: data.slice() });
+  for (const [path, tensor] of takenOf(config, like)) weights.set(path, tensor);
   return { config, weights };
 }

@@ -1,4 +1,5 @@
-// Masked-LM heads of BERT and DistilBERT: logits against transformers (test/fixtures/distilbert.py), folders in and out, and what is refused.
+// Masked-LM heads of BERT and DistilBERT (test/fixtures/distilbert.py), IB-BERT and MobileBERT (maskedTransfer.py): logits against transformers,
+// folders in and out, and what is refused.
 
 import { describe, expect, test } from "vitest";
 import { labelMaps, type Task } from "../../src/formats/config.ts";
@@ -7,7 +8,8 @@ import { writeModelFolder } from "../../src/formats/huggingface.ts";
 import { parseSafetensors, serializeSafetensors, type Tensor, toFloat32 } from "../../src/formats/safetensors.ts";
 import { batchValues, shown } from "../../src/models/features.ts";
 import { familyOf, parseConfig, traceModel } from "../../src/models/index.ts";
-import { keep, linear } from "../../src/ops/index.ts";
+import { decode } from "../../src/models/vocabulary.ts";
+import { keep } from "../../src/ops/index.ts";
 import { Trace } from "../../src/program/program.ts";
 import { Scope } from "../../src/program/scope.ts";
 import { forTasks, freshWeights, type LoadOptions, loadModel } from "../../src/train/model.ts";
@@ -16,12 +18,12 @@ import { placeWeights, shapeOf, writeBatch } from "../../src/train/trainer.ts";
 import { devices } from "../executors/each.ts";
 import { fixtureBytes, fixtureJson, fixtureMasked, fixtureTensors } from "../fixtures/read.ts";
 
-const NAMES = ["teacher", "student"] as const;
+const NAMES = ["distilbert/teacher", "distilbert/student", "maskedTransfer/teacher", "maskedTransfer/student"] as const;
 type Name = (typeof NAMES)[number];
 const tasks: readonly Task[] = ["maskedLm"];
 const VOCAB = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ...Array.from({ length: 48 }, (_, i) => `w${i}`)];
-const bytes = (name: Name) => fixtureBytes(`distilbert/${name}/model.safetensors`);
-const configText = (name: Name) => new TextDecoder().decode(fixtureBytes(`distilbert/${name}/config.json`));
+const bytes = (name: Name) => fixtureBytes(`${name}/model.safetensors`);
+const configText = (name: Name) => new TextDecoder().decode(fixtureBytes(`${name}/config.json`));
 
 function tensorsOf(name: Name): Map<string, Tensor> {
   const { tensors } = parseSafetensors(bytes(name), name);
@@ -44,19 +46,18 @@ for (const device of devices)
     for (const name of NAMES)
       test(`logits of ${name} at the masked tokens equal PyTorch's, by either way`, async () => {
         const { config, weights } = await load(name);
-        const batch = fixtureMasked(fixtureJson("distilbert.json").batches[0], 1);
+        const [file, role] = name.split("/");
+        const batch = fixtureMasked(fixtureJson(`${file}.json`).batches[0], 1);
         const trace = new Trace();
         const features = traceModel(new Scope(trace, "m", false), config, batchValues(trace, shapeOf(batch)));
         const { masked, vocabulary } = shown(features, name);
-        const [few, all] = [masked, vocabulary].map(({ rows, table, bias }, i) =>
-          keep(linear(rows, table, bias), `logits ${i}`),
-        );
+        const [few, all] = [masked, vocabulary].map((of, i) => keep(decode(of), `logits ${i}`));
         const executor = await device.make();
         placeWeights(executor, "m", weights);
         const program = executor.load(trace.finish("masked"));
         writeBatch(executor, batch, [program]);
         executor.run(program);
-        const truth = fixtureTensors("distilbert.safetensors").get(`${name}/masked`) as Float64Array;
+        const truth = fixtureTensors(`${file}.safetensors`).get(`${role}/masked`) as Float64Array;
         const most = Math.max(...Array.from(truth, Math.abs));
         const [V, rows] = [config.vocab_size, [...batch.maskedRows].filter((row) => row < batch.tokens)];
         expect(rows.length * V).toBe(truth.length);
@@ -122,10 +123,10 @@ describe.each(NAMES)("the folder of %s", (name) => {
 });
 
 test("BERT's decoder bias may stand under its other name", async () => {
-  const tensors = tensorsOf("teacher");
+  const tensors = tensorsOf("distilbert/teacher");
   const bias = tensors.get("cls.predictions.bias") as Tensor;
   tensors.delete("cls.predictions.bias");
-  const { weights } = await load("teacher", tensors.set("cls.predictions.decoder.bias", bias));
+  const { weights } = await load("distilbert/teacher", tensors.set("cls.predictions.decoder.bias", bias));
   expect(weights.get("cls.predictions.bias")).toEqual(bias);
 });
 
@@ -139,5 +140,7 @@ test("a family that has no such head says so", async () => {
   };
   const text = JSON.stringify({ ...config, ...labelMaps(["a", "b"]) });
   const weights = freshWeights(parseConfig(text, "bilstm"), 1);
-  await expect(loadModel(folder("teacher", weights, text), { tasks })).rejects.toThrow(/has no masked-LM head/);
+  await expect(loadModel(folder("distilbert/teacher", weights, text), { tasks })).rejects.toThrow(
+    /has no masked-LM head/,
+  );
 });

@@ -40,5 +40,11 @@ describe("copy, sum, fill", () => {
 
 describe("concat and columns", () => {
   opCase("rows side by side", { a: { shape: [5, 3] }, b: { shape: [5, 8] } }, ({ a, b }) => concat({ a, b }, {}));
-  opCase("a range of columns", { x }, ({ x }) => columns({ x }, { from: 2, width: 4 }), { gradients: false });
+  for (const [from, width] of [
+    [2, 4],
+    [-3, 5],
+    [-2, 40],
+    [3, 40],
+  ])
+    opCase(`columns from ${from}, ${width} of them`, { x }, ({ x }) => columns({ x }, { from, width }));
 });

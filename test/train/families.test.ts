@@ -3,7 +3,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { distill, finetune, loadModel } from "../../src/index.ts";
+import { distill, finetune, loadModel, pretrain } from "../../src/index.ts";
 import { makeTiny, type Tiny } from "../cli/tiny.ts";
 
 let tiny: Tiny;
@@ -46,7 +46,7 @@ test("BERT → IB-BERT → MobileBERT, layer by layer, at once, and beside the l
     ["mobilebert-auxiliary", [undefined]],
   ] as const) {
     const text = recipe === "mobilebert-auxiliary" ? {} : { text: path("train.tsv") };
-    const own = "text" in text ? { stages: { transfer: { epochs: 0, maxSteps: 4 } } } : {};
+    const own = "text" in text ? { stages: { transfer: { epochs: 0, maxSteps: 4 }, masked: { epochs: 0 } } } : {};
     const run = distill({ ...student, ...text, ...own, recipe, out: path(recipe) });
     const seen = new Set<string | undefined>();
     for await (const event of run)
@@ -65,6 +65,41 @@ test("BERT → IB-BERT → MobileBERT, layer by layer, at once, and beside the l
     classifier.dispose();
     expect(["negative", "positive"]).toContain(label);
   }
+});
+
+test("IB-BERT, pre-trained → MobileBERT: masked tokens behind the layers, with the head of the teacher", async () => {
+  const text = path("train.tsv");
+  const common = { batchSize: 8, threads: 1, loggingSteps: 1, maxSteps: 2 };
+  const fresh = { ...common, model: "ibbert:2x130x24", tokenizer: path("base"), text };
+  const { model } = await pretrain({ ...fresh, out: path("ibbertWords") }).result;
+  expect(model.config).toMatchObject({ embedding_size: 128, num_attention_heads: 4 });
+  expect(model.weights.get("cls.predictions.dense.weight")?.shape).toEqual([2, model.config.vocab_size]);
+  await finetune({ ...common, train: text, model: path("ibbertWords"), out: path("ibbertTask") }).result;
+  const stages = { transfer: { epochs: 0, maxSteps: 2 }, masked: { epochs: 0, maxSteps: 2 } };
+  const run = distill({
+    ...{ ...common, stages, train: text, text, evalText: path("dev.tsv"), recipe: "mobilebert", out: path("mobile") },
+    ...{ teacher: path("ibbertTask"), textTeacher: path("ibbertWords"), student: "mobilebert:2x130x8" },
+  });
+  const seen = new Map<string | undefined, string[]>();
+  const notes: string[] = [];
+  for await (const event of run) {
+    if (event.type === "note") notes.push(event.text);
+    if (event.type !== "step") continue;
+    seen.set(event.stage, Object.keys(event.terms));
+    expect(Number.isFinite(event.loss) && event.loss > 0).toBe(true);
+  }
+  expect([...seen]).toEqual([
+    ["transfer-1", ["hidden", "attention"]],
+    ["transfer-2", ["hidden", "attention"]],
+    ["masked", ["mlm", "soft"]],
+    ["task", ["soft", "hard"]],
+  ]);
+  expect(notes.filter((note) => note.includes("cls."))).toEqual([]);
+  const { model: student } = await run.result;
+  expect([...student.weights.keys()].some((name) => name.startsWith("cls."))).toBe(false);
+  await expect(pretrain({ ...fresh, model: "ibbert:2x24x40" }).result).rejects.toThrow(
+    /as wide between its layers as its embeddings, 128: this one is 24 wide/,
+  );
 });
 
 test("BERT → BiLSTM: one channel learns, the other stays; the folder is a model as any other", async () => {
