@@ -40,6 +40,7 @@ const NODE_ONLY: Readonly<Record<string, string>> = {
   "test/train/sameness.test.ts": "compares numbers of threads",
   "test/train/softLabels.test.ts": "folders on disk",
   "test/train/stages.test.ts": "folders on disk",
+  "test/train/substitutes.test.ts": "folders on disk",
 };
 
 export async function sharedTests(): Promise<string[]> {
