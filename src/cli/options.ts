@@ -12,7 +12,7 @@ import { isObject, parseJson } from "../formats/json.ts";
 import { optimizers } from "../optim/index.ts";
 import { CURVES, LR_SCHEDULERS } from "../optim/schedule.ts";
 import { recipes } from "../recipes/index.ts";
-import { checkNumbers, GPU_FEATURES, TRAINING } from "../train/options.ts";
+import { checkNumbers, flag, GPU_FEATURES, TRAINING } from "../train/options.ts";
 
 /** What a value may be: `schema` for a configuration file, `read` for the text of a flag. */
 interface Kind {
@@ -336,7 +336,7 @@ export async function resolveOptions(command: Command, needed: readonly string[]
     ...(given.config === undefined ? {} : await readConfig(command, String(given.config))),
     ...given,
   };
-  const missing = needed.filter((name) => resolved[name] === undefined).map(flagOf);
+  const missing = needed.filter((name) => resolved[name] === undefined).map(flag);
   if (missing.length > 0)
     throw new InputError(
       "OPTION_MISSING",
@@ -346,7 +346,6 @@ export async function resolveOptions(command: Command, needed: readonly string[]
 }
 
 export const camel = (name: string) => name.replace(/[-_]+([a-zA-Z0-9])/g, (_, letter: string) => letter.toUpperCase());
-const flagOf = (name: string) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
 async function readConfig(command: Command, file: string): Promise<Record<string, unknown>> {
   const bytes = await readFile(file).catch((cause: NodeJS.ErrnoException) => {

@@ -17,6 +17,7 @@ import { type CommonConfig, does, flag, headsFault, integer, oneOf, positive, pr
 import { add, concat, dropoutAt, noNorm, shift, unary } from "../ops/index.ts";
 import type { Scope } from "../program/scope.ts";
 import type { Value } from "../program/value.ts";
+import type { BertConfig } from "./bert.ts";
 import { crossed, type Family, inherited } from "./family.ts";
 import type { BatchValues, Features } from "./features.ts";
 import {
@@ -32,21 +33,9 @@ import {
 } from "./parts.ts";
 
 /** transformers, models/mobilebert/configuration_mobilebert.py */
-export interface MobilebertConfig extends CommonConfig {
+export interface MobilebertConfig extends Omit<BertConfig, "model_type" | "position_embedding_type"> {
   model_type: "mobilebert" | "ibbert";
-  /** D */
-  hidden_size: number;
-  num_hidden_layers: number;
-  num_attention_heads: number;
-  intermediate_size: number;
-  hidden_act: Activation;
-  hidden_dropout_prob: number;
-  attention_probs_dropout_prob: number;
-  /** null: hidden_dropout_prob serves. */
-  classifier_dropout: number | null;
-  type_vocab_size: number;
-  layer_norm_eps: number;
-  /** E */
+  /** E; D is hidden_size. */
   embedding_size: number;
   trigram_input: boolean;
   /** False: blocks are as wide inside as between. */

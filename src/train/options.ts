@@ -84,7 +84,8 @@ const BOUNDS: Bounds = {
   cacheSize: [0, 1e9, false],
 };
 
-const flag = (name: string) => `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
+/** How the command calls an option of the library. */
+export const flag = (name: string) => `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
 
 /** Refuses numbers outside what they mean, by their flag or by what else the caller calls them. */
 export function checkNumbers(options: Readonly<Record<string, unknown>>, where = flag): void {

@@ -28,6 +28,7 @@ import { breather } from "./breather.ts";
 import type { DistillOptions } from "./distill.ts";
 import { BATCH } from "./evaluate.ts";
 import { loadModel, type Model } from "./model.ts";
+import { flag } from "./options.ts";
 import { maskedLogitsProgram, type Placed } from "./programs.ts";
 import { LastingDevice, LastingPredictor } from "./recovery.ts";
 import type { TrainingEvent } from "./run.ts";
@@ -59,7 +60,7 @@ export async function substitutesFor(
     const idle = given(["augmentationModel", "augmentationVectors"]);
     if (idle === undefined) return { recipe, notes: [] };
     throw new InputError("RECIPE_OPTION", `recipe "${recipe.name}" asks no masked-LM for other words.`, {
-      where: flagOf(idle),
+      where: flag(idle),
     });
   }
   if (options.nIter === 0) return { recipe: without, notes: [] };
@@ -70,7 +71,7 @@ export async function substitutesFor(
     throw new InputError(
       "NO_AUGMENTATION_MODEL",
       "copies of the texts need a model with a masked-LM head: name its folder with --augmentation-model (limbeck pretrain makes one).",
-      { where: flagOf(asked) },
+      { where: flag(asked) },
     );
   }
   const model =
@@ -88,8 +89,6 @@ export async function substitutesFor(
   const print = file && { name: baseName(file.name), sha256: await sha256(file.bytes) };
   return { recipe, made: { model, augmentation, seed, vectors, file: print }, notes: [] };
 }
-
-const flagOf = (name: string) => `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
 
 /** The table of word embeddings; a word of several pieces has the mean of theirs. */
 function vectorsOfModel({ config, weights, tokenizer }: Model): Vectors {

@@ -272,7 +272,8 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
       judged.push(judge(teachers.length > 1 ? `teacher ${i + 1}` : "teacher", teacher, { metrics }));
     }
     if (askedSet) {
-      yield tell(`${teachers[0].name} has another vocabulary: it reads the rows with its own tokenizer, once`);
+      const kept = setup.cache ? ", and what it says is not kept in the cache" : "";
+      yield tell(`${teachers[0].name} has another vocabulary: it reads the rows with its own tokenizer, once${kept}`);
       trainSet = withLogits(trainSet, await predictAll(predictors[0], askedSet.rows), teachers[0].config.num_labels);
     }
     if (setup.argmaxTargets)
