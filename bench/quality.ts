@@ -1,176 +1,200 @@
-// What distillation gains on real tasks: students of a real base, trained by each recipe on the same rows with the same start, compared
-// seed by seed. Every cell is one JSON line in bench/results/quality-TASK.jsonl and is not run again, so a run may be stopped and resumed.
-//   npm run bench -- quality teacher --task mrpc --base DIR --out DIR [--epochs 3 --learning-rate 5e-5]   fine-tunes a teacher
-//   npm run bench -- quality [cells] --teacher DIR --base DIR --cells hard,kd,pkd-skip,pkd-last --seeds 1,2,3 [--rows 5000]
-//   npm run bench -- quality grid    --teacher DIR --base DIR [--rows 2500]       hard, and kd for T 1, 4, 10 × α 0.5, 0.7, 0.9
-//   npm run bench -- quality table   [--task sst2]                               prints the tables of what has been run
-// The data are read from --data (default ../shared/data) and never written anywhere; students are judged after their last step.
+// What distillation gains on real tasks: each preset's student against the same student trained on labels alone, from the same starting
+// weights, with as many updates on the task. A cell is one preset, one task and one seed.
+//   npm run bench:quality -- --base DIR --preset kd,pkd-skip --seed 1,2,3 [--task sst2] [--rows 0: all]
+//   npm run bench:quality                                                    prints the tables of what has been run
+// What a cell needs is made first and kept in --work (bench/work): the teacher, fine-tuned from the base with seed 1 (bit for bit the same
+// everywhere, and named by SHA-256); the student of a preset that has stages on plain text, once, as its paper publishes one. Every finished
+// cell is a line of bench/results/quality.jsonl and is not run again, so a run may be stopped and resumed. Nothing is chosen by the evaluation:
+// the student after its last step is judged, on development and test set together.
 
-import { appendFile, mkdir, readFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { appendFile, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { isDeepStrictEqual, parseArgs } from "node:util";
+import { type Example, readDataset } from "../src/data/dataset.ts";
 import { serializeSafetensors } from "../src/formats/safetensors.ts";
 import {
-  type DatasetOptions,
+  type Classifier,
+  type DistillOptions,
   distill,
   finetune,
   loadModel,
-  type Metrics,
+  type Model,
+  pretrain,
+  type Recipe,
   type Run,
   recipes,
   VERSION,
 } from "../src/index.ts";
 import { Random } from "../src/random.ts";
+import { node } from "../src/runtimes/node.ts";
 import { sha256 } from "../src/sha256.ts";
-import { table } from "./common.ts";
+import { distillSetup } from "../src/train/distill.ts";
+import { parameterCount } from "../src/train/model.ts";
+import { median, table } from "./common.ts";
 
 interface Task {
   readonly train: string;
-  readonly dev?: string;
-  readonly test: string;
-  readonly header: boolean;
-  readonly read: DatasetOptions;
-  readonly metric: "accuracy" | "spearman";
+  /** What students are judged on. */
+  readonly heldOut: readonly string[];
+  /** Of the usual cell; 0: all. */
+  readonly rows: number;
+  readonly teacher: Partial<DistillOptions>;
 }
 
-const STSB: DatasetOptions = { format: "tsv", textColumn: 5, pairColumn: 6, labelColumn: 4, task: "regression" };
 const TASKS: Readonly<Record<string, Task>> = {
   sst2: {
-    ...{ train: "sst2/train.tsv", dev: "sst2/dev.tsv", test: "sst2/test.tsv" },
-    ...{ header: true, read: {}, metric: "accuracy" },
+    ...{ train: "sst2/train.tsv", heldOut: ["sst2/dev.tsv", "sst2/test.tsv"], rows: 10_000 },
+    teacher: { epochs: 1, learningRate: 8e-5, warmupRatio: 0.06 },
   },
   mrpc: {
-    ...{ train: "mrpc/msr_paraphrase_train.txt", test: "mrpc/msr_paraphrase_test.txt" },
-    ...{ header: true, read: {}, metric: "accuracy" },
-  },
-  stsb: {
-    ...{ train: "stsb/sts-train.csv", dev: "stsb/sts-dev.csv", test: "stsb/sts-test.csv" },
-    ...{ header: false, read: STSB, metric: "spearman" },
+    ...{ train: "mrpc/msr_paraphrase_train.txt", heldOut: ["mrpc/msr_paraphrase_test.txt"], rows: 0 },
+    teacher: { epochs: 3, learningRate: 5e-5 },
   },
 };
 
-/** Everything that decides a cell's outcome; two lines with equal settings are the same cell. */
-interface Settings {
-  readonly recipe: string;
-  readonly temperature?: number;
-  readonly alpha?: number;
-  readonly beta?: number;
+interface Preset {
   readonly student: string;
-  readonly rows: number;
-  readonly epochs: number;
-  readonly maxSteps: number;
-  readonly batchSize: number;
-  readonly learningRate: number;
-  readonly seed: number;
-  /** SHA-256 of the training rows, and of the weights of teacher and base. */
-  readonly data: string;
-  readonly teacher: string;
-  readonly base: string;
+  readonly recipe: string;
+  /** Of the recipe's own numbers, what a cell of this size changes. */
+  readonly options: Training;
+  /** Stages on plain text, in a run of their own, and who teaches them: the base, or the base with a masked-LM head. */
+  readonly text?: { readonly teacher: "base" | "masked-lm"; readonly options?: Training };
+  /** Epochs of the same rows on labels alone that are as many updates; those of `options` unless given. */
+  readonly updates?: number;
+  /** A masked-LM makes copies of the texts. */
+  readonly substitutes?: boolean;
 }
 
-interface Cell {
-  readonly kind: "student";
-  readonly settings: Settings;
-  readonly dev?: Metrics;
-  readonly test: Metrics;
-  /** Of training, without evaluation. */
-  readonly seconds: number;
-  /** SHA-256 of the student's model.safetensors. */
-  readonly weights: string;
+const [CUT, FRESH] = ["layers:3", "bert:3x192x12"];
+const usual = { epochs: 3, batchSize: 32, learningRate: 2e-4 };
+const fresh = { epochs: 3, batchSize: 32, learningRate: 5e-4 };
+/** A million tokens: 1,000 updates of 16 pieces of 64. */
+const MILLION = { epochs: 0, maxSteps: 1000, batchSize: 16, maxLength: 64, learningRate: 5e-4, seed: 1 };
+
+const PRESETS: Readonly<Record<string, Preset>> = {
+  kd: { student: CUT, recipe: "kd", options: usual },
+  "pkd-skip": { student: CUT, recipe: "pkd-skip", options: usual },
+  "pkd-last": { student: CUT, recipe: "pkd-last", options: usual },
+  bilstm: { student: "bilstm:150", recipe: "bilstm", options: { epochs: 3, batchSize: 32, nIter: 3 }, updates: 12 },
+  distilbert: {
+    ...{ student: "distilbert:layers:3", recipe: "distilbert", options: usual },
+    text: { teacher: "masked-lm", options: { restrictCeToMask: true, mlmSmoothing: 0 } },
+  },
+  "kd-fresh": { student: FRESH, recipe: "kd", options: fresh },
+  "kd-sliced": { student: "slice:3x192", recipe: "kd", options: fresh },
+  minilm: {
+    ...{ student: FRESH, recipe: "minilm", options: fresh },
+    text: { teacher: "base" },
+  },
+  "minilm-v2": {
+    ...{ student: FRESH, recipe: "minilm-v2", options: fresh },
+    text: { teacher: "base" },
+  },
+};
+
+const { values: options } = parseArgs({
+  options: {
+    ...{ base: { type: "string" }, preset: { type: "string" }, task: { type: "string", default: "sst2" } },
+    ...{ seed: { type: "string", default: "1" }, rows: { type: "string" }, threads: { type: "string", default: "2" } },
+    data: { type: "string", default: "../shared/data" },
+    work: { type: "string", default: fileURLToPath(new URL("../../bench/work", import.meta.url)) },
+    results: { type: "string", default: fileURLToPath(new URL("../../bench/results/quality.jsonl", import.meta.url)) },
+  },
+});
+
+/** A training on the task: options of a run. */
+type Training = Partial<DistillOptions>;
+
+/** Everything that decides how a student comes out; two lines with equal settings are the same. */
+interface Settings {
+  /** "hard": on labels alone, whichever preset it is the baseline of. */
+  readonly preset: string;
+  readonly recipe: string;
+  readonly training: Training;
+  readonly task: string;
+  readonly student: string;
+  readonly rows: number;
+  readonly seed: number;
+  /** SHA-256 of the training rows, and of the weights of the teacher and of what training on the task begins with. */
+  readonly data: string;
+  readonly teacher: string;
+  readonly start: string;
+}
+
+interface Judgement {
+  /** Right answers on each of the held-out files, row by row: "1" or "0", packed four to a hexadecimal digit. */
+  readonly right: readonly string[];
+  readonly rows: readonly number[];
+  readonly accuracy: readonly number[];
+  readonly parameters: number;
+  /** Of model.safetensors. */
+  readonly bytes: number;
   readonly version: string;
 }
 
-interface TeacherLine {
-  readonly kind: "teacher";
-  readonly teacher: string;
-  readonly dev?: Metrics;
-  readonly test: Metrics;
+interface Student extends Judgement {
+  readonly kind: "student";
+  readonly settings: Settings;
+  /** Of a preset: the training of its baseline. */
+  readonly labels?: Training;
+  /** Share of the held-out rows on which student and teacher say the same, and mean KL(teacher ‖ student) there. */
+  readonly agreement: number;
+  readonly kl: number;
+  /** Milliseconds of a sentence at batch 1, tokens included; the teacher's beside it, taken in turns. */
+  readonly milliseconds: number;
+  readonly teacherMilliseconds: number;
+  /** Of training on the task. */
+  readonly seconds: number;
+  /** SHA-256 of model.safetensors. */
+  readonly weights: string;
 }
 
-const { values: options, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    task: { type: "string", default: "sst2" },
-    data: { type: "string", default: "../shared/data" },
-    test: { type: "string" },
-    results: { type: "string" },
-    teacher: { type: "string" },
-    base: { type: "string" },
-    out: { type: "string" },
-    student: { type: "string", default: "layers:3" },
-    cells: { type: "string", default: "hard,kd,pkd-skip,pkd-last" },
-    seeds: { type: "string", default: "1,2,3" },
-    rows: { type: "string" },
-    epochs: { type: "string", default: "3" },
-    "max-steps": { type: "string", default: "0" },
-    "batch-size": { type: "string", default: "32" },
-    "learning-rate": { type: "string", default: "5e-5" },
-    temperature: { type: "string" },
-    alpha: { type: "string" },
-    beta: { type: "string" },
-    threads: { type: "string", default: "2" },
-  },
-});
+interface Teacher extends Judgement {
+  readonly kind: "teacher";
+  readonly task: string;
+  readonly teacher: string;
+}
+
 const task = TASKS[options.task];
 if (!task) throw new Error(`there is no task "${options.task}"; there are ${Object.keys(TASKS).join(", ")}`);
-const threads = Number(options.threads);
-const folder = (name: "teacher" | "base" | "out"): string => {
-  const given = options[name];
-  if (given === undefined) throw new Error(`name the ${name} by --${name} DIR`);
-  return given;
+const base = () => {
+  if (options.base === undefined) throw new Error("name the folder of all-MiniLM-L6-v2 by --base DIR");
+  return options.base;
 };
-const file = (name: string) => `${options.data}/${name}`;
-const testFile = options.test ?? file(task.test);
-const resultsFile =
-  options.results ?? fileURLToPath(new URL(`../../bench/results/quality-${options.task}.jsonl`, import.meta.url));
-
-async function readResults(): Promise<(Cell | TeacherLine)[]> {
-  const text = await readFile(resultsFile, "utf8").catch(() => "");
-  return text.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line)]));
-}
-
-async function writeResult(line: Cell | TeacherLine): Promise<void> {
-  await mkdir(dirname(resultsFile), { recursive: true });
-  await appendFile(resultsFile, `${JSON.stringify(line)}\n`);
-}
-
-/** The first `rows` of one shuffled order of the training file, the same for every cell; 0: all rows as they are. */
-async function trainingRows(rows: number): Promise<{ name: string; bytes: Uint8Array; count: number }> {
-  const lines = (await readFile(file(task.train), "utf8")).split("\n");
-  if (lines.at(-1) === "") lines.pop();
-  const header = task.header ? lines.splice(0, 1) : [];
-  const order = new Random(0, `bench/quality/${options.task}`).shuffle(lines.map((_, i) => i));
-  const chosen = rows > 0 && rows < lines.length ? order.slice(0, rows).map((i) => lines[i]) : lines;
-  const text = `${[...header, ...chosen].join("\n")}\n`;
-  return { name: task.train, bytes: new TextEncoder().encode(text), count: chosen.length };
-}
-
-const weightsOf = async (path: string) => sha256(await readFile(`${path}/model.safetensors`));
-
-async function measure(model: Parameters<typeof loadModel>[0], path: string): Promise<Metrics> {
-  const classifier = await loadModel(model, { device: "wasm", threads });
-  try {
-    return (await classifier.evaluate(path, task.read)).metrics;
-  } finally {
-    classifier.dispose();
-  }
-}
-
-async function judgeTeacher(path: string): Promise<string> {
-  const teacher = await weightsOf(path);
-  if ((await readResults()).some((line) => line.kind === "teacher" && line.teacher === teacher)) return teacher;
-  const dev = task.dev && (await measure(path, file(task.dev)));
-  await writeResult({ kind: "teacher", teacher, ...(dev ? { dev } : {}), test: await measure(path, testFile) });
-  return teacher;
-}
-
+const device = { device: "wasm", threads: Number(options.threads) } as const;
 const stop = new AbortController();
 process.once("SIGINT", () => {
   console.error("stopping after this step; press Ctrl-C again to end at once");
   process.exitCode = 130;
   stop.abort();
 });
+
+async function readResults(): Promise<(Student | Teacher)[]> {
+  const text = await readFile(options.results, "utf8").catch(() => "");
+  return text.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line)]));
+}
+
+const write = (line: Student | Teacher) => appendFile(options.results, `${JSON.stringify(line)}\n`);
+const exists = (path: string) =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+const weightsOf = async (folder: string) => sha256(await readFile(`${folder}/model.safetensors`));
+
+/** The first `rows` of one shuffled order of the training file, the same for every cell; 0: all rows as they are. */
+async function trainingRows(rows: number): Promise<{ name: string; bytes: Uint8Array; count: number }> {
+  const lines = (await readFile(`${options.data}/${task.train}`, "utf8")).split("\n");
+  if (lines.at(-1) === "") lines.pop();
+  const header = lines.splice(0, 1);
+  const order = new Random(0, `bench/quality/${options.task}`).shuffle(lines.map((_, i) => i));
+  const chosen = rows > 0 && rows < lines.length ? order.slice(0, rows).map((i) => lines[i]) : lines;
+  return {
+    name: task.train,
+    bytes: new TextEncoder().encode(`${[...header, ...chosen].join("\n")}\n`),
+    count: chosen.length,
+  };
+}
 
 async function finish(name: string, run: Run) {
   for await (const event of run) {
@@ -181,190 +205,318 @@ async function finish(name: string, run: Run) {
           `${event.tokensPerSecond.toFixed(0)} tokens/s, ${event.secondsLeft.toFixed(0)} s left`,
       );
   }
-  return run.result;
+  const result = await run.result;
+  if (!result.complete) process.exit();
+  return result;
 }
 
-const common = {
-  ...{ device: "wasm" as const, threads, data: task.read, loggingSteps: 50, signal: stop.signal },
-  epochs: Number(options.epochs),
-  maxSteps: Number(options["max-steps"]),
-  batchSize: Number(options["batch-size"]),
-  learningRate: Number(options["learning-rate"]),
-  // Judged once, at the end: nothing is chosen by the evaluation.
-  evalSteps: 1e9,
-};
+const common = { ...device, loggingSteps: 100, evalSteps: 1e9, signal: stop.signal };
 
-async function runTeacher(): Promise<void> {
-  const train = await trainingRows(Number(options.rows ?? 0));
-  const seed = Number(options.seeds.split(",")[0]);
-  const result = await finish(
-    `${options.task} teacher`,
-    finetune({ ...common, model: folder("base"), train, seed, out: folder("out"), eval: task.dev && file(task.dev) }),
-  );
-  if (result.complete) await judgeTeacher(folder("out"));
+/** A folder that is made once: under another name until it is whole. */
+async function made(name: string, make: (out: string) => Promise<unknown>): Promise<string> {
+  const folder = `${options.work}/${name}`;
+  if (!(await exists(`${folder}/model.safetensors`))) {
+    await mkdir(options.work, { recursive: true });
+    await rm(folder, { recursive: true, force: true });
+    await make(folder);
+  }
+  return folder;
 }
 
-type Variant = Pick<Settings, "recipe" | "temperature" | "alpha" | "beta">;
-
-/** A recipe with every number of its own: those asked for, else its defaults. */
-function variant(recipe: string, asked: Readonly<Record<string, string | number | undefined>>): Variant {
-  if (!Object.hasOwn(recipes, recipe)) throw new Error(`there is no recipe "${recipe}"`);
-  const numbers = Object.entries(recipes[recipe].hyper ?? {}).map(([name, usual]) => [
-    name,
-    Number(asked[name] ?? usual),
-  ]);
-  return { recipe, ...Object.fromEntries(numbers) };
-}
-
-async function runCells(variants: readonly Variant[], seeds: readonly number[], rows: number): Promise<void> {
-  const train = await trainingRows(rows);
-  const [teacher, base] = [await judgeTeacher(folder("teacher")), await weightsOf(folder("base"))];
-  const data = await sha256(train.bytes);
-  for (const seed of seeds)
-    for (const chosen of variants) {
-      const { epochs, maxSteps, batchSize, learningRate } = common;
-      const settings: Settings = {
-        ...{ ...chosen, student: options.student, rows: train.count, epochs, maxSteps, batchSize, learningRate, seed },
-        ...{ data, teacher, base },
-      };
-      const key = JSON.stringify(settings);
-      if ((await readResults()).some((line) => line.kind === "student" && JSON.stringify(line.settings) === key))
-        continue;
-      const result = await finish(
-        `${options.task} ${title(settings)}, seed ${seed}`,
-        distill({
-          ...{ ...common, ...chosen, seed, train, teacher: folder("teacher"), student: options.student },
-          ...{ initFrom: folder("base"), eval: task.dev ? file(task.dev) : testFile },
-        }),
-      );
-      if (!result.complete) return;
-      const agreement = result.metrics?.agreement;
-      await writeResult({
-        ...{ kind: "student", settings },
-        ...(task.dev ? { dev: result.metrics } : {}),
-        // Without a development set the teacher is compared on the test set.
-        test: { ...(await measure(result.model, testFile)), ...(task.dev ? {} : { agreement }) },
-        seconds: Math.round(result.seconds),
-        weights: await sha256(serializeSafetensors(result.model.weights)),
-        version: VERSION,
-      });
-    }
-}
-
-const title = ({ recipe, temperature, alpha, beta }: Variant) =>
-  [
-    recipe,
-    ...Object.entries({ T: temperature, α: alpha, β: beta }).flatMap(([n, x]) => (x === undefined ? [] : `${n} ${x}`)),
-  ].join(" ");
-
-const mean = (x: readonly number[]) => x.reduce((a, b) => a + b, 0) / x.length;
-/** Of a sample. */
-const deviation = (x: readonly number[]) =>
-  Math.sqrt(x.reduce((sum, v) => sum + (v - mean(x)) * (v - mean(x)), 0) / (x.length - 1));
-const spread = (x: readonly number[], digits = 1) => {
-  if (x.length === 0 || x.some((v) => !Number.isFinite(v))) return "–";
-  return mean(x).toFixed(digits) + (x.length > 1 ? ` ± ${deviation(x).toFixed(digits)}` : "");
-};
-const points = (metrics: Metrics | undefined) => 100 * (metrics?.[task.metric] ?? Number.NaN);
-
-function groupBy<T>(items: readonly T[], key: (item: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const item of items) groups.set(key(item), [...(groups.get(key(item)) ?? []), item]);
-  return groups;
-}
-
-/** Points over `hard` with the same seed. */
-function margins(cells: readonly Cell[], baseline: readonly Cell[]): number[] {
-  return cells.flatMap((cell) => {
-    const other = baseline.find(({ settings }) => settings.seed === cell.settings.seed);
-    return other ? [points(cell.test) - points(other.test)] : [];
+const teacherFolder = () =>
+  made(`teacher-${options.task}`, async (out) => {
+    const train = await trainingRows(0);
+    return finish(
+      "teacher",
+      finetune({ ...common, ...task.teacher, batchSize: 32, seed: 1, model: base(), train, out }),
+    );
   });
+
+/** The base with a masked-LM head, both trained on IMDB. */
+const maskedLm = () =>
+  made("masked-lm", (out) => {
+    const training = { ...MILLION, learningRate: 3e-4, mlmSmoothing: 0 };
+    return finish("masked-lm", pretrain({ ...common, ...training, model: base(), trainBody: true, text: text(), out }));
+  });
+
+/** Stages on plain text read IMDB. */
+const text = () => `${options.data}/imdb/unlabelled.jsonl`;
+
+/** The student before any training, the same for every seed. */
+async function startOf({ student }: Preset, teacher: string, train: DistillOptions["train"]): Promise<Model> {
+  const cut = /(^|:)(layers|slice):/.test(student) ? { initFrom: base() } : {};
+  return (await distillSetup(node, { teacher, student, ...cut, train, recipe: "hard", seed: 1 })).student;
 }
 
-function printTables(lines: readonly (Cell | TeacherLine)[]): void {
-  const cells = lines.filter((line) => line.kind === "student");
-  const teachers = lines.filter((line) => line.kind === "teacher");
-  if (cells.length === 0)
-    for (const { teacher, dev, test } of teachers)
-      console.log(
-        `teacher ${teacher.slice(0, 12)}: ${task.metric} × 100 dev ${spread([points(dev)])}, test ${spread([points(test)])}`,
-      );
-  const groups = groupBy(cells, ({ settings: { recipe, temperature, alpha, beta, seed, ...rest } }) =>
-    JSON.stringify(rest),
+/** The student after the preset's stages on plain text. */
+async function afterText(
+  name: string,
+  { recipe, text: stage }: Preset,
+  start: Model,
+  { teacher, train }: Pick<DistillOptions, "teacher" | "train">,
+): Promise<Model | string> {
+  if (!stage) return start;
+  const onText = Object.fromEntries(Object.entries(recipes[recipe].stages).filter(([, { data }]) => data === "text"));
+  const chosen: Recipe = { ...recipes[recipe], stages: onText };
+  const teachers =
+    stage.teacher === "base"
+      ? { teacher, train, textTeacher: base() }
+      : { teacher: await maskedLm(), textTeacher: undefined };
+  return made(`text-${name}`, (out) =>
+    finish(
+      `${name} on plain text`,
+      distill({
+        ...common,
+        ...MILLION,
+        ...stage.options,
+        ...teachers,
+        text: text(),
+        student: start,
+        recipe: chosen,
+        out,
+      }),
+    ),
   );
-  for (const group of groups.values()) {
-    const { rows, epochs, maxSteps, batchSize, learningRate, student, teacher } = group[0].settings;
-    const teacherLine = teachers.find((line) => line.teacher === teacher);
-    const recipesOf = groupBy(group, ({ settings }) => title(settings));
-    const baseline = recipesOf.get("hard") ?? [];
-    const budget = maxSteps > 0 ? `at most ${maxSteps} steps` : `${epochs} epochs`;
-    console.log(
-      `\n${options.task}, ${task.metric} × 100: ${student} on ${rows} rows, ${budget}, batch ${batchSize}, learning rate ${learningRate}; ` +
-        "mean ± standard deviation over seeds, margins paired by seed\n",
-    );
-    const line = (name: string, of: readonly Cell[]) => [
-      name,
-      of.map(({ settings }) => settings.seed).join(", "),
-      spread(of.map(({ dev }) => points(dev))),
-      spread(of.map(({ test }) => points(test))),
-      name === "hard" ? "–" : spread(margins(of, baseline)),
-      spread(of.map(({ dev, test }) => 100 * ((dev ?? test).agreement ?? Number.NaN))),
-      spread(
-        of.map(({ seconds }) => seconds),
-        0,
-      ),
-    ];
-    const body = [...recipesOf].map(([name, of]) => line(name, of));
-    if (teacherLine)
-      body.unshift([
-        "teacher",
-        "–",
-        spread([points(teacherLine.dev)]),
-        spread([points(teacherLine.test)]),
-        "–",
-        "–",
-        "–",
-      ]);
-    console.log(table(["", "seeds", "dev", "test", "margin over hard, test", "agreement", "seconds"], body));
+}
 
-    const kd = group.filter(({ settings }) => settings.recipe === "kd");
-    const numbers = (name: "temperature" | "alpha") =>
-      [...new Set(kd.map(({ settings }) => settings[name] as number))].sort((a, b) => a - b);
-    const [temperatures, alphas] = [numbers("temperature"), numbers("alpha")];
-    if (temperatures.length < 2 || alphas.length < 2) continue;
-    const at = (T: number, a: number) => kd.filter(({ settings: s }) => s.temperature === T && s.alpha === a);
-    console.log(`\nkd, test ${task.metric} × 100 (margin over hard)\n`);
-    console.log(
-      table(
-        ["T", ...alphas.map((a) => `α ${a}`)],
-        temperatures.map((T) => [
-          String(T),
-          ...alphas.map((a) => {
-            const here = at(T, a);
-            return `${spread(here.map(({ test }) => points(test)))} (${spread(margins(here, baseline))})`;
-          }),
-        ]),
-      ),
-    );
+interface HeldOut {
+  readonly name: string;
+  readonly examples: readonly Example[];
+}
+
+const heldOut: HeldOut[] = [];
+async function readHeldOut(label2id: Readonly<Record<string, number>>): Promise<void> {
+  for (const name of task.heldOut) {
+    const { examples } = await readDataset(new Uint8Array(await readFile(`${options.data}/${name}`)), name, {
+      label2id,
+    });
+    heldOut.push({ name, examples });
   }
 }
 
-const [what = "cells"] = positionals;
-if (what === "teacher") await runTeacher();
-else if (what === "cells")
-  await runCells(
-    options.cells.split(",").map((recipe) => variant(recipe, options)),
-    options.seeds.split(",").map(Number),
-    Number(options.rows ?? (options.task === "sst2" ? 5000 : 0)),
+const textOf = ({ text, pair }: Example) => (pair === undefined ? text : ([text, pair] as const));
+
+/** Probabilities of every class, [rows][C], of each of the held-out files. */
+async function probabilitiesOf(model: Classifier): Promise<number[][][]> {
+  const all: number[][][] = [];
+  for (const { examples } of heldOut)
+    all.push((await model.predict(examples.map(textOf))).map(({ probabilities = {} }) => Object.values(probabilities)));
+  return all;
+}
+
+const best = (row: readonly number[]) => row.indexOf(Math.max(...row));
+
+function pack(right: readonly boolean[]): string {
+  const digits = Array.from({ length: Math.ceil(right.length / 4) }, (_, i) =>
+    [0, 1, 2, 3].reduce((sum, bit) => sum + (right[4 * i + bit] ? 1 << bit : 0), 0).toString(16),
   );
-else if (what === "grid")
-  await runCells(
-    [
-      variant("hard", {}),
-      ...[1, 4, 10].flatMap((temperature) => [0.5, 0.7, 0.9].map((alpha) => variant("kd", { temperature, alpha }))),
-    ],
-    [Number(options.seeds.split(",")[0])],
-    Number(options.rows ?? 2500),
-  );
-else if (what !== "table") throw new Error(`"${what}" is not known; there are teacher, cells, grid and table`);
+  return digits.join("");
+}
+
+const unpack = (packed: string, count: number): boolean[] =>
+  Array.from({ length: count }, (_, i) => ((Number.parseInt(packed[i >> 2], 16) >> (i & 3)) & 1) === 1);
+
+function judgement(model: Model, bytes: number, probabilities: readonly number[][][]): Judgement {
+  const right = heldOut.map(({ examples }, f) => examples.map(({ label }, i) => best(probabilities[f][i]) === label));
+  const share = (all: readonly boolean[]) => all.filter((x) => x).length / all.length;
+  const parameters = parameterCount(model.config);
+  const rows = right.map(({ length }) => length);
+  return { right: right.map(pack), rows, accuracy: right.map(share), parameters, bytes, version: VERSION };
+}
+
+/** Milliseconds of a sentence: each in turn, the best of three, the median over forty rows. */
+async function latencies(models: readonly Classifier[]): Promise<number[]> {
+  const rows = heldOut.flatMap(({ examples }) => examples);
+  const times = models.map((): number[] => []);
+  for (let i = 0; i < 40; i++) {
+    const row = [textOf(rows[Math.floor((i * rows.length) / 40)])];
+    for (const [m, model] of models.entries()) {
+      const tries: number[] = [];
+      for (let turn = 0; turn < 4; turn++) {
+        const began = performance.now();
+        await model.predict(row);
+        tries.push(performance.now() - began);
+      }
+      times[m].push(Math.min(...tries.slice(1)));
+    }
+  }
+  return times.map(median);
+}
+
+/** Of a teacher, once: kept beside it. */
+async function teacherProbabilities(teacher: Classifier, folder: string, hash: string): Promise<number[][][]> {
+  const kept = `${folder}/heldOut.json`;
+  if (await exists(kept)) return JSON.parse(await readFile(kept, "utf8"));
+  const found = await probabilitiesOf(teacher);
+  await writeFile(kept, JSON.stringify(found));
+  const { size } = await stat(`${folder}/model.safetensors`);
+  const line = {
+    kind: "teacher" as const,
+    task: options.task,
+    teacher: hash,
+    ...judgement(teacher.model, size, found),
+  };
+  await write(line);
+  return found;
+}
+
+/** The training of a preset on the task, and of the same student on labels alone: as many updates, by the same optimiser. */
+function trainings({ recipe, options: own, updates }: Preset): { readonly own: Training; readonly labels: Training } {
+  const { optimizer, learningRate, lrSchedulerType, warmupRatio, adamBeta2, weightDecay, maxGradNorm } = {
+    ...Object.values(recipes[recipe].stages).at(-1)?.training,
+    ...own,
+  };
+  const numbers = { optimizer, learningRate, lrSchedulerType, warmupRatio, adamBeta2, weightDecay, maxGradNorm };
+  return { own, labels: { ...numbers, batchSize: own.batchSize, epochs: updates ?? own.epochs } };
+}
+/** A cell's two students: on labels alone, and by the preset. */
+async function runCell(name: string, seed: number): Promise<void> {
+  const preset = PRESETS[name];
+  if (!preset) throw new Error(`there is no preset "${name}"; there are ${Object.keys(PRESETS).join(", ")}`);
+  const train = await trainingRows(Number(options.rows ?? task.rows));
+  const folder = await teacherFolder();
+  const teacher = await weightsOf(folder);
+  using taught = await loadModel(folder, device);
+  if (heldOut.length === 0) await readHeldOut(taught.model.config.label2id ?? {});
+  const wanted = await teacherProbabilities(taught, folder, teacher);
+  const start = await startOf(preset, folder, train);
+  const { own, labels } = trainings(preset);
+  const cell = {
+    task: options.task,
+    student: preset.student,
+    rows: train.count,
+    seed,
+    data: await sha256(train.bytes),
+    teacher,
+  };
+
+  const student = async (recipe: string, training: Training, from: Model | string): Promise<void> => {
+    const begins = typeof from === "string" ? await weightsOf(from) : await sha256(serializeSafetensors(from.weights));
+    const settings: Settings = { preset: recipe === "hard" ? "hard" : name, recipe, training, ...cell, start: begins };
+    const known = (line: Student | Teacher) =>
+      line.kind === "student" && isDeepStrictEqual(line.settings, plain(settings));
+    if ((await readResults()).some(known)) return;
+    const title = `${options.task}, ${name}: ${recipe}, seed ${seed}`;
+    const cache = preset.substitutes ? {} : { cache: `${options.work}/cache`, cachePrecision: "f32" as const };
+    const data = { teacher: folder, train, student: from, recipe, seed };
+    const result = await finish(
+      title,
+      distill({ ...common, ...training, ...data, ...(recipe === "hard" ? {} : cache) }),
+    );
+    using model = await loadModel(result.model, device);
+    const found = await probabilitiesOf(model);
+    const bytes = serializeSafetensors(result.model.weights);
+    const [milliseconds, teacherMilliseconds] = await latencies([model, taught]);
+    const pairs = found.flatMap((rows, f) => rows.map((row, i) => [wanted[f][i], row] as const));
+    const kl = pairs.map(([p, q]) => p.reduce((sum, x, c) => sum + x * Math.log(x / Math.max(q[c], 1e-30)), 0));
+    await write({
+      ...{ kind: "student", settings, ...(recipe === "hard" ? {} : { labels }) },
+      ...judgement(result.model, bytes.length, found),
+      agreement: pairs.filter(([p, q]) => best(p) === best(q)).length / pairs.length,
+      kl: kl.reduce((a, b) => a + b, 0) / kl.length,
+      ...{ milliseconds, teacherMilliseconds, seconds: Math.round(result.seconds), weights: await sha256(bytes) },
+    });
+  };
+  await student("hard", labels, start);
+  await student(preset.recipe, own, await afterText(name, preset, start, { teacher: folder, train }));
+}
+
+/** As JSON gives it back: without what is undefined. */
+const plain = (settings: Settings): unknown => JSON.parse(JSON.stringify(settings));
+
+const mean = (x: readonly number[]) => x.reduce((a, b) => a + b, 0) / x.length;
+const deviation = (x: readonly number[]) =>
+  Math.sqrt(x.reduce((sum, v) => sum + (v - mean(x)) ** 2, 0) / (x.length - 1));
+const spread = (x: readonly number[], digits = 1) =>
+  mean(x).toFixed(digits) + (x.length > 1 ? ` ± ${deviation(x).toFixed(digits)}` : "");
+
+/**
+ * The mean of paired differences [seeds][rows], and where it lies with 95 % of probability: seeds and rows drawn anew with replacement,
+ * 10,000 times, the 2.5 and 97.5 percentiles of the means.
+ */
+function paired(differences: readonly (readonly number[])[]): { mean: number; low: number; high: number } {
+  const [S, N] = [differences.length, differences[0].length];
+  const random = new Random(0, "bench/quality/bootstrap");
+  const means = Array.from({ length: 10_000 }, () => {
+    const seeds = Array.from({ length: S }, () => differences[random.below(S)]);
+    let sum = 0;
+    for (let i = 0; i < N; i++) {
+      const row = random.below(N);
+      for (const seed of seeds) sum += seed[row];
+    }
+    return sum / (S * N);
+  }).sort((a, b) => a - b);
+  return { mean: mean(differences.map(mean)), low: means[250], high: means[9749] };
+}
+
+const rightOf = ({ right, rows }: Judgement) => right.flatMap((bits, f) => unpack(bits, rows[f]));
+const accuracy = (judged: Judgement) => 100 * mean(rightOf(judged).map(Number));
+
+function groupBy<T>(items: readonly T[], key: (item: T) => unknown): T[][] {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const name = JSON.stringify(key(item));
+    groups.set(name, [...(groups.get(name) ?? []), item]);
+  }
+  return [...groups.values()];
+}
+
+function printTables(lines: readonly (Student | Teacher)[]): void {
+  const students = lines.filter((line) => line.kind === "student");
+  for (const group of groupBy(students, ({ settings: { task, rows, teacher } }) => [task, rows, teacher])) {
+    const { task: name, rows, teacher } = group[0].settings;
+    const taught = lines.find((line) => line.kind === "teacher" && line.task === name && line.teacher === teacher);
+    const where = `${TASKS[name].heldOut.join(" and ")} together (${taught?.rows.join(" and ")} rows)`;
+    console.log(
+      `\n${name}: ${rows} training rows, accuracy × 100 on ${where}; teacher ${taught && accuracy(taught).toFixed(1)}\n`,
+    );
+    const presets = groupBy(
+      group.filter(({ labels }) => labels !== undefined),
+      ({ settings: { seed, start, ...rest } }) => rest,
+    );
+    const body = presets.flatMap((cells) => {
+      const pairs = cells.flatMap((cell) => {
+        const { preset, recipe, training, start, ...shared } = cell.settings;
+        const other = group.find(
+          ({ settings: { preset, recipe, training, start, ...rest } }) =>
+            recipe === "hard" && isDeepStrictEqual([rest, training], [shared, cell.labels]),
+        );
+        return other ? [[cell, other] as const] : [];
+      });
+      if (pairs.length === 0) return [];
+      const difference = paired(
+        pairs.map(([cell, other]) => {
+          const without = rightOf(other);
+          return rightOf(cell).map((right, i) => Number(right) - Number(without[i]));
+        }),
+      );
+      const of = pairs.map(([cell]) => cell);
+      const points = (x: number) => `${x < 0 ? "−" : "+"}${Math.abs(100 * x).toFixed(1)}`;
+      return [
+        [
+          of[0].settings.preset,
+          of[0].settings.student,
+          of.map(({ settings }) => settings.seed).join(", "),
+          `${(of[0].parameters / 1e6).toFixed(1)} M`,
+          `${(of[0].bytes / 1e6).toFixed(1)} MB`,
+          spread(of.map(({ milliseconds, teacherMilliseconds }) => teacherMilliseconds / milliseconds)),
+          spread(pairs.map(([, other]) => accuracy(other))),
+          spread(of.map(accuracy)),
+          `${points(difference.mean)} (${points(difference.low)} … ${points(difference.high)})`,
+          spread(of.map(({ agreement }) => 100 * agreement)),
+          spread(
+            of.map(({ kl }) => kl),
+            3,
+          ),
+        ],
+      ];
+    });
+    const head = ["preset", "student", "seeds", "parameters", "size", "× faster, batch 1", "labels alone", "preset"];
+    console.log(table([...head, "difference (95 %)", "agreement", "KL"], body));
+  }
+}
+
+if (options.preset !== undefined)
+  for (const seed of options.seed.split(","))
+    for (const name of options.preset.split(",")) await runCell(name, Number(seed));
 printTables(await readResults());
