@@ -1,6 +1,6 @@
 // What distillation gains on real tasks: each preset's student against the same student trained on labels alone, from the same starting
 // weights, with as many updates on the task. A cell is one preset, one task and one seed.
-//   npm run bench:quality -- --base DIR --preset kd,pkd-skip --seed 1,2,3 [--task sst2] [--rows 0: all]
+//   npm run bench:quality -- --base DIR --preset kd,pkd-skip --seed 1,2,3 [--task sst2] [--rows 0: all] [--text-steps 1000]
 //   npm run bench:quality                                                    prints the tables of what has been run
 // What a cell needs is made first and kept in --work (bench/work): the teacher, fine-tuned from the base with seed 1 (bit for bit the same
 // everywhere, and named by SHA-256); the student of a preset that has stages on plain text, once, as its paper publishes one. Every finished
@@ -61,21 +61,25 @@ interface Preset {
   readonly text?: { readonly teacher: "base" | "masked-lm"; readonly options?: Training };
   /** Epochs of the same rows on labels alone that are as many updates; those of `options` unless given. */
   readonly updates?: number;
-  /** A masked-LM makes copies of the texts. */
-  readonly substitutes?: boolean;
+  /** What the teacher says is not kept: it would take gigabytes. */
+  readonly uncached?: boolean;
 }
 
 const [CUT, FRESH] = ["layers:3", "bert:3x192x12"];
 const usual = { epochs: 3, batchSize: 32, learningRate: 2e-4 };
 const fresh = { epochs: 3, batchSize: 32, learningRate: 5e-4 };
 /** A million tokens: 1,000 updates of 16 pieces of 64. */
-const MILLION = { epochs: 0, maxSteps: 1000, batchSize: 16, maxLength: 64, learningRate: 5e-4, seed: 1 };
+const MILLION = { epochs: 0, batchSize: 16, maxLength: 64, learningRate: 5e-4, seed: 1 };
+
+function intermediate(epochs: number): DistillOptions["stages"] {
+  return { intermediate: { epochs, batchSize: 32, learningRate: 5e-4, lrSchedulerType: "linear", warmupRatio: 0.1 } };
+}
 
 const PRESETS: Readonly<Record<string, Preset>> = {
   kd: { student: CUT, recipe: "kd", options: usual },
   "pkd-skip": { student: CUT, recipe: "pkd-skip", options: usual },
   "pkd-last": { student: CUT, recipe: "pkd-last", options: usual },
-  bilstm: { student: "bilstm:150", recipe: "bilstm", options: { epochs: 3, batchSize: 32, nIter: 3 }, updates: 12 },
+  bilstm: { student: "bilstm:150", recipe: "bilstm", options: { epochs: 3, batchSize: 32, nIter: 3 }, updates: 9 },
   distilbert: {
     ...{ student: "distilbert:layers:3", recipe: "distilbert", options: usual },
     text: { teacher: "masked-lm", options: { restrictCeToMask: true, mlmSmoothing: 0 } },
@@ -90,12 +94,25 @@ const PRESETS: Readonly<Record<string, Preset>> = {
     ...{ student: FRESH, recipe: "minilm-v2", options: fresh },
     text: { teacher: "base" },
   },
+  assistant: {
+    ...{ student: FRESH, recipe: "assistant", options: fresh },
+    text: { teacher: "base" },
+  },
+  tinybert: {
+    ...{ student: FRESH, recipe: "tinybert", options: { ...fresh, nIter: 0, stages: intermediate(6) }, updates: 9 },
+    ...{ text: { teacher: "base" }, uncached: true },
+  },
+  "tinybert-task": {
+    ...{ student: FRESH, recipe: "tinybert", options: { ...fresh, nIter: 0, stages: intermediate(6) }, updates: 9 },
+    uncached: true,
+  },
 };
 
 const { values: options } = parseArgs({
   options: {
     ...{ base: { type: "string" }, preset: { type: "string" }, task: { type: "string", default: "sst2" } },
     ...{ seed: { type: "string", default: "1" }, rows: { type: "string" }, threads: { type: "string", default: "2" } },
+    "text-steps": { type: "string", default: "1000" },
     data: { type: "string", default: "../shared/data" },
     work: { type: "string", default: fileURLToPath(new URL("../../bench/work", import.meta.url)) },
     results: { type: "string", default: fileURLToPath(new URL("../../bench/results/quality.jsonl", import.meta.url)) },
@@ -235,7 +252,7 @@ const teacherFolder = () =>
 /** The base with a masked-LM head, both trained on IMDB. */
 const maskedLm = () =>
   made("masked-lm", (out) => {
-    const training = { ...MILLION, learningRate: 3e-4, mlmSmoothing: 0 };
+    const training = { ...MILLION, maxSteps: Number(options["text-steps"]), learningRate: 3e-4, mlmSmoothing: 0 };
     return finish("masked-lm", pretrain({ ...common, ...training, model: base(), trainBody: true, text: text(), out }));
   });
 
@@ -248,35 +265,33 @@ async function startOf({ student }: Preset, teacher: string, train: DistillOptio
   return (await distillSetup(node, { teacher, student, ...cut, train, recipe: "hard", seed: 1 })).student;
 }
 
+/** The stages of a recipe on plain text, or those on the task. */
+function part(name: string, onText: boolean): Recipe {
+  const { assistants, ...recipe } = recipes[name];
+  const stages = Object.entries(recipe.stages).filter(([, { data }]) => (data === "text") === onText);
+  return { ...recipe, ...(onText && assistants ? { assistants } : {}), stages: Object.fromEntries(stages) };
+}
+
 /** The student after the preset's stages on plain text. */
 async function afterText(
   name: string,
   { recipe, text: stage }: Preset,
-  start: Model,
+  student: Model,
   { teacher, train }: Pick<DistillOptions, "teacher" | "train">,
 ): Promise<Model | string> {
-  if (!stage) return start;
-  const onText = Object.fromEntries(Object.entries(recipes[recipe].stages).filter(([, { data }]) => data === "text"));
-  const chosen: Recipe = { ...recipes[recipe], stages: onText };
-  const teachers =
-    stage.teacher === "base"
-      ? { teacher, train, textTeacher: base() }
-      : { teacher: await maskedLm(), textTeacher: undefined };
-  return made(`text-${name}`, (out) =>
-    finish(
-      `${name} on plain text`,
-      distill({
-        ...common,
-        ...MILLION,
-        ...stage.options,
-        ...teachers,
-        text: text(),
-        student: start,
-        recipe: chosen,
-        out,
-      }),
-    ),
-  );
+  if (!stage) return student;
+  const teachers = stage.teacher === "base" ? { teacher, train, textTeacher: base() } : { teacher: await maskedLm() };
+  const maxSteps = Number(options["text-steps"]);
+  const own = {
+    ...MILLION,
+    maxSteps,
+    ...stage.options,
+    ...teachers,
+    text: text(),
+    student,
+    recipe: part(recipe, true),
+  };
+  return made(`text-${name}`, (out) => finish(`${name} on plain text`, distill({ ...common, ...own, out })));
 }
 
 interface HeldOut {
@@ -346,17 +361,12 @@ async function latencies(models: readonly Classifier[]): Promise<number[]> {
 /** Of a teacher, once: kept beside it. */
 async function teacherProbabilities(teacher: Classifier, folder: string, hash: string): Promise<number[][][]> {
   const kept = `${folder}/heldOut.json`;
-  if (await exists(kept)) return JSON.parse(await readFile(kept, "utf8"));
-  const found = await probabilitiesOf(teacher);
-  await writeFile(kept, JSON.stringify(found));
+  if (!(await exists(kept))) await writeFile(kept, JSON.stringify(await probabilitiesOf(teacher)));
+  const found: number[][][] = JSON.parse(await readFile(kept, "utf8"));
+  const known = (line: Student | Teacher) => line.kind === "teacher" && line.teacher === hash;
+  if ((await readResults()).some(known)) return found;
   const { size } = await stat(`${folder}/model.safetensors`);
-  const line = {
-    kind: "teacher" as const,
-    task: options.task,
-    teacher: hash,
-    ...judgement(teacher.model, size, found),
-  };
-  await write(line);
+  await write({ kind: "teacher", task: options.task, teacher: hash, ...judgement(teacher.model, size, found) });
   return found;
 }
 
@@ -397,8 +407,8 @@ async function runCell(name: string, seed: number): Promise<void> {
       line.kind === "student" && isDeepStrictEqual(line.settings, plain(settings));
     if ((await readResults()).some(known)) return;
     const title = `${options.task}, ${name}: ${recipe}, seed ${seed}`;
-    const cache = preset.substitutes ? {} : { cache: `${options.work}/cache`, cachePrecision: "f32" as const };
-    const data = { teacher: folder, train, student: from, recipe, seed };
+    const cache = preset.uncached ? {} : { cache: `${options.work}/cache`, cachePrecision: "f32" as const };
+    const data = { teacher: folder, train, student: from, recipe: part(recipe, false), seed };
     const result = await finish(
       title,
       distill({ ...common, ...training, ...data, ...(recipe === "hard" ? {} : cache) }),
