@@ -174,3 +174,10 @@ export function chain({ b, sizes: { square, products } }) {
   for (let i = 0; i < products; i++) x = g.op("MatMul", [x, right], {}, i === products - 1 ? "y" : `p${i}`);
   return g.model("x", [square, square], "y", [square, square]);
 }
+
+/** x·b: [M, N]. */
+export function product({ b, sizes: { M, N, K } }) {
+  const g = new Graph();
+  g.op("MatMul", ["x", g.tensor([K, N], b)], {}, "y");
+  return g.model("x", [M, K], "y", [M, N]);
+}

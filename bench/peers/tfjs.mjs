@@ -1,12 +1,10 @@
-// TensorFlow.js on WebGPU as a contender: what it has no operation for is written with those that it has.
+// TensorFlow.js as a contender, on a back end that is there already: what it has no operation for is written with those that it has.
 // JavaScript, because the types of this peer are not there on a bare clone.
 
 import * as tf from "@tensorflow/tfjs-core";
-import "@tensorflow/tfjs-core/dist/register_all_gradients.js";
-import "@tensorflow/tfjs-backend-webgpu";
 
-export async function contender({ config, weights, rows, targets, a, b, sizes }) {
-  if (!(await tf.setBackend("webgpu"))) throw new Error("tfjs has no webgpu backend here");
+export async function contender({ config, weights, rows, targets, a, b, sizes }, backend) {
+  if (!(await tf.setBackend(backend))) throw new Error(`tfjs has no ${backend} backend here`);
   await tf.ready();
   const { sequences: B, length: T, width: D, heads: H, square, products } = sizes;
   const p = new Map(
@@ -50,7 +48,7 @@ export async function contender({ config, weights, rows, targets, a, b, sizes })
   const finished = async (make) => {
     const out = tf.tidy(make);
     const numbers = await out.data();
-    await tf.backend().queue.onSubmittedWorkDone();
+    await tf.backend().queue?.onSubmittedWorkDone();
     out.dispose();
     return numbers;
   };

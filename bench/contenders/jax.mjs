@@ -1,12 +1,12 @@
-// The training step of step.ts in jax-js, under Deno: forward and gradients of an encoder classifier on rows that are embedded already
-// (a frozen embedding). Every line on stdin is a number of steps to run; the answer is one JSON line with the time of each.
-//   deno run -A jaxStep.mjs '{"layers":4,"width":312,"heads":12,"inner":1200,"sequences":16,"length":64,"threads":2}'
+// jax-js' part of bench/cpu.ts, under Deno, where it has threads: forward and gradients of an encoder classifier on rows that are embedded
+// already (a frozen embedding), or a product.
 // JavaScript, because the types of this peer are not there on a bare clone.
 
 import process from "node:process";
-import { createInterface } from "node:readline";
+import { answer } from "./lines.mjs";
 
-const { layers, width: D, heads: H, inner: F, sequences: B, length: T, threads } = JSON.parse(process.argv[2]);
+const { what, threads, product, model = {}, sequences: B, length: T } = JSON.parse(process.argv[2]);
+const { layers, width: D, heads: H, inner: F } = model;
 // jax-js starts as many workers as the host says it has cores.
 Object.defineProperty(globalThis.navigator, "hardwareConcurrency", { value: threads });
 const { blockUntilReady, defaultDevice, init, jit, nn, numpy: np, tree, valueAndGrad } = await import("@jax-js/jax");
@@ -25,7 +25,7 @@ function numbers(shape, scale) {
 }
 const dense = (inputs, outputs) => ({ weight: numbers([inputs, outputs], 0.035), bias: numbers([outputs], 0) });
 const norm = () => ({ gamma: np.ones([D]), beta: np.zeros([D]) });
-const parameters = {
+const parameters = model.layers && {
   layers: Array.from({ length: layers }, () => ({
     ...{ query: dense(D, D), key: dense(D, D), value: dense(D, D), output: dense(D, D), norm1: norm() },
     ...{ up: dense(D, F), down: dense(F, D), norm2: norm() },
@@ -59,22 +59,25 @@ function loss(p, x, targets) {
     .mul(-1 / B);
 }
 
-const x = numbers([B * T, D], 1);
-const targets = np
-  .array(Float32Array.from({ length: 2 * B }, (_, i) => Number(i % 2 === (i >> 1) % 2)))
-  .reshape([B, 2]);
-const gradients = jit(valueAndGrad(loss));
-for await (const line of createInterface(process.stdin)) {
-  const milliseconds = [];
-  let value = 0;
-  for (let i = 0; i < Number(line); i++) {
-    const start = performance.now();
+if (what === "product") {
+  const { M, N, K } = product;
+  const [a, b] = [numbers([M, K], 1), numbers([K, N], 1)];
+  const multiply = jit((x, y) => np.matmul(x, y));
+  await answer(async () => {
+    const c = multiply(a.ref, b.ref);
+    await blockUntilReady(c);
+    c.dispose();
+  });
+} else if (what === "gradients") {
+  const x = numbers([B * T, D], 1);
+  const targets = np
+    .array(Float32Array.from({ length: 2 * B }, (_, i) => Number(i % 2 === (i >> 1) % 2)))
+    .reshape([B, 2]);
+  const gradients = jit(valueAndGrad(loss));
+  await answer(async () => {
     const [l, g] = gradients(tree.ref(parameters), x.ref, targets.ref);
     await blockUntilReady(g);
-    value = (await l.data())[0];
-    milliseconds.push(performance.now() - start);
+    await l.data();
     tree.dispose(g);
-  }
-  console.log(JSON.stringify({ milliseconds, loss: value }));
-}
-process.exit(0);
+  });
+} else throw new Error(`jax-js is not asked for "${what}"`);

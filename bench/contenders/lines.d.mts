@@ -1,0 +1,1 @@
+export function answer(turn: () => unknown, said?: object): Promise<never>;

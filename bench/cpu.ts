@@ -1,0 +1,318 @@
+// limbeck on the CPU beside its peers: one table of what was aimed at and what was reached. Every contender is a process of its own (so each
+// engine can be one), all of a row take turns, and a ratio is the median over rounds of their ratio in each round.
+//   npm run bench -- cpu [--rounds 7] [--only product,step] [--engines node-20,node-24,…] [--torch PYTHON]
+// A peer that cannot do a row says so with its error. PyTorch runs where --torch names a Python that has it (with transformers), else its rows
+// are left out by name. Saved as bench/results/cpu.json.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { build } from "esbuild";
+import { machine, median, table } from "./common.ts";
+import type { Work } from "./contenders/work.ts";
+
+const { values: options } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "7" },
+    only: { type: "string" },
+    engines: { type: "string" },
+    torch: { type: "string" },
+    results: { type: "string", default: fileURLToPath(new URL("../../bench/results/cpu.json", import.meta.url)) },
+  },
+});
+const rounds = Number(options.rounds);
+/** Milliseconds that one turn of a contender takes at least, warm-up included. */
+const LEAST_MS = 150;
+
+const bench = fileURLToPath(new URL("../../bench/", import.meta.url));
+const installed = `${bench}node_modules/`;
+const major = process.versions.node.split(".")[0];
+const ENGINES: Readonly<Record<string, readonly string[]>> = {
+  [`node-${major}`]: [process.execPath],
+  "node-24": [`${installed}node-24/bin/node`],
+  "node-26": [`${installed}node-26/bin/node`],
+  deno: [`${installed}.bin/deno`, "run", "-A", "--no-check"],
+  bun: [`${installed}.bin/bun`, "run"],
+};
+const here = `node-${major}`;
+const engines = (options.engines?.split(",") ?? Object.keys(ENGINES)).filter((name) => existsSync(ENGINES[name]?.[0]));
+
+const ours = fileURLToPath(new URL("limbeck.js", import.meta.url));
+await build({
+  entryPoints: [`${bench}contenders/limbeck.ts`],
+  outfile: ours,
+  ...{ bundle: true, format: "esm", platform: "node", target: "es2022", logLevel: "error", external: ["webgpu"] },
+});
+
+type Peer = "tfjs-wasm" | "onnxruntime-web" | "jax-js" | "PyTorch";
+const PEERS: Readonly<Record<Peer, (work: string) => readonly string[]>> = {
+  "tfjs-wasm": (work) => [process.execPath, `${bench}contenders/tfjs.mjs`, work],
+  "onnxruntime-web": (work) => [process.execPath, `${bench}contenders/onnxruntime.mjs`, work],
+  "jax-js": (work) => [...ENGINES.deno, `${bench}contenders/jax.mjs`, work],
+  PyTorch: (work) => [options.torch ?? "", `${bench}contenders/pytorch.py`, work],
+};
+
+interface Said {
+  /** Multiplications and additions of a turn, and a second's at most. */
+  readonly flops?: number;
+  readonly limit?: number;
+  readonly note?: string;
+}
+
+class Contender {
+  readonly #child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+  #complaint = "";
+  said: Said = {};
+
+  private constructor(command: readonly string[]) {
+    this.#child = spawn(command[0], command.slice(1), { cwd: bench, stdio: ["pipe", "pipe", "pipe"] });
+    this.#child.once("error", (error) => {
+      this.#complaint += error.message;
+    });
+    this.#child.stderr?.on("data", (data) => {
+      this.#complaint += data;
+    });
+    this.#lines = createInterface(this.#child.stdout as NodeJS.ReadableStream)[Symbol.asyncIterator]();
+  }
+
+  static async start(command: readonly string[]): Promise<Contender> {
+    const contender = new Contender(command);
+    contender.said = await contender.#line();
+    return contender;
+  }
+
+  async #line(): Promise<Said & { milliseconds: number[] }> {
+    for (;;) {
+      const { value, done } = await this.#lines.next();
+      if (done) throw new Error(reason(this.#complaint) || "it ended");
+      // Libraries may print too.
+      if (value.startsWith("{")) return JSON.parse(value);
+    }
+  }
+
+  /** Milliseconds of one turn: the mean of `count`. */
+  async turns(count: number): Promise<number> {
+    this.#child.stdin?.write(`${count}\n`);
+    const { milliseconds } = await this.#line();
+    return milliseconds.reduce((a, b) => a + b, 0) / milliseconds.length;
+  }
+
+  close(): void {
+    this.#child.kill();
+  }
+}
+
+/** The line of a complaint that says what was wrong. */
+const reason = (complaint: string) =>
+  (/^.*(?:Error|error)\b.*$/m.exec(complaint)?.[0] ?? complaint.trim().split("\n").at(-1) ?? "").trim().slice(0, 160);
+
+interface Row {
+  readonly work: string;
+  readonly ours: Work;
+  /** What it is measured against: a peer, or ourselves at other work. */
+  readonly peer: Peer | { readonly name: string; readonly work: Work };
+  readonly target: number;
+  /** The peer's work where it is another. */
+  readonly theirs?: Work;
+}
+
+const bert = (layers: number, width: number, heads: number, inner: number, dropout = 0) =>
+  ({ kind: "bert", layers, width, heads, inner, vocabulary: 30522, dropout }) as const;
+const [FOUR, FOUR_DROPOUT] = [0, 0.1].map((dropout) => bert(4, 312, 12, 1200, dropout));
+const LSTM = { kind: "bilstm", embedding: 384, hidden: 150, classifier: 200, vocabulary: 30522 } as const;
+
+function product(M: number, N: number, K: number, threads: number, more: object = {}): Work {
+  return { what: "product", threads, product: { M, N, K, ...more } };
+}
+const SHAPES = [
+  [1024, 768, 768],
+  [1024, 3072, 768],
+  [1024, 768, 3072],
+  [1024, 1200, 312],
+  [1024, 312, 1200],
+  [512, 512, 128],
+  [448, 384, 384],
+] as const;
+const sized = (sequences: number, length: number) => ({ sequences, length });
+
+const ROWS: readonly Row[] = [
+  ...SHAPES.flatMap(([M, N, K]): Row[] => {
+    const [one, name] = [product(M, N, K, 1), `product ${M}·${N}·${K}, 1 thread`];
+    return [
+      { work: name, ours: one, peer: "tfjs-wasm", target: 1.25 },
+      { work: name, ours: one, peer: "onnxruntime-web", target: 1.3 },
+    ];
+  }),
+  ...(["transposeB", "transposeA"] as const).map((turned): Row => {
+    const work = product(1024, 768, 768, 1, { [turned]: true });
+    return { work: `product 1024·768·768, ${turned}, 1 thread`, ours: work, peer: "tfjs-wasm", target: 1.25 };
+  }),
+  ...SHAPES.slice(0, 5).map(([M, N, K]): Row => {
+    const other = { name: "limbeck, 1 thread", work: product(M, N, K, 1) };
+    return { work: `product ${M}·${N}·${K}, 2 threads`, ours: product(M, N, K, 2), peer: other, target: 1.85 };
+  }),
+  {
+    work: "step 4×312, 16 × 64 tokens, AdamW, dropout, 2 threads",
+    ours: { what: "step", threads: 2, model: FOUR_DROPOUT, ...sized(16, 64) },
+    peer: { name: "limbeck, 1 thread", work: { what: "step", threads: 1, model: FOUR_DROPOUT, ...sized(16, 64) } },
+    target: 1.7,
+  },
+  {
+    work: "forward + gradients 4×312, 16 × 64 tokens, 2 threads",
+    ours: { what: "gradients", threads: 2, model: FOUR, ...sized(16, 64) },
+    ...{ peer: "jax-js", target: 3 },
+  },
+  {
+    work: "forward + gradients 4×312, 16 × 64 tokens, 2 threads",
+    ours: { what: "gradients", threads: 2, model: FOUR, ...sized(16, 64) },
+    ...{ peer: "tfjs-wasm", target: 18 },
+  },
+  {
+    work: "step 4×312, 16 × 64 tokens, AdamW, dropout, 2 threads",
+    ours: { what: "step", threads: 2, model: FOUR_DROPOUT, ...sized(16, 64) },
+    ...{ peer: "PyTorch", target: 0.55 },
+  },
+  {
+    work: "step 2×128, 8 × 32 tokens, AdamW, dropout, 2 threads",
+    ours: { what: "step", threads: 2, model: bert(2, 128, 2, 512, 0.1), ...sized(8, 32) },
+    ...{ peer: "PyTorch", target: 1.5 },
+  },
+  ...([1, 32] as const).map((batch): Row => {
+    const ours: Work = { what: "predict", threads: 2, model: LSTM, ...sized(batch, 16) };
+    return { work: `BiLSTM prediction, ${batch} × 16 tokens`, ours, peer: "PyTorch", target: batch === 1 ? 1.2 : 0.5 };
+  }),
+  {
+    work: "BiLSTM step, 32 × 16 tokens, AdaDelta",
+    ours: { what: "step", threads: 2, model: LSTM, ...sized(32, 16), optimizer: "adadelta" },
+    ...{ peer: "PyTorch", target: 1 },
+  },
+  ...([16, 32, 128] as const).map((length): Row => {
+    const ours: Work = { what: "predict", threads: 2, model: bert(6, 384, 12, 1536), ...sized(1, length) };
+    return { work: `6×384, a sentence of ${length} tokens`, ours, peer: "onnxruntime-web", target: 1.2 };
+  }),
+];
+
+interface Outcome {
+  readonly work: string;
+  readonly engine: string;
+  /** Milliseconds of a turn, the median over rounds. */
+  readonly ours?: number;
+  readonly peer?: number;
+  readonly against?: string;
+  readonly ratio?: number;
+  readonly target?: number;
+  readonly met?: boolean;
+  /** Of what this engine's registers can do on as many threads. */
+  readonly fraction?: number;
+  readonly error?: string;
+}
+
+/** All contenders of a row take turns. [contenders][rounds], milliseconds. */
+async function race(contenders: readonly Contender[]): Promise<number[][]> {
+  const counts: number[] = [];
+  for (const contender of contenders) {
+    await contender.turns(2);
+    counts.push(Math.max(1, Math.ceil(LEAST_MS / (await contender.turns(1)))));
+  }
+  const times = contenders.map((): number[] => []);
+  for (let round = 0; round < rounds; round++)
+    for (const [i, contender] of contenders.entries()) times[i].push(await contender.turns(counts[i]));
+  return times;
+}
+
+const limbeck = (engine: string, work: Work) => [...ENGINES[engine], ours, JSON.stringify(work)];
+
+async function run(row: Row, engine: string): Promise<Outcome> {
+  const { work, peer, target } = row;
+  const against = typeof peer === "string" ? peer : peer.name;
+  const open: Contender[] = [];
+  try {
+    open.push(await Contender.start(limbeck(engine, row.ours)));
+    const other =
+      typeof peer === "string" ? PEERS[peer](JSON.stringify(row.theirs ?? row.ours)) : limbeck(engine, peer.work);
+    open.push(await Contender.start(other));
+    const [mine, theirs] = await race(open);
+    const ratio = median(mine.map((ms, i) => theirs[i] / ms));
+    const { flops, limit } = open[0].said;
+    const fraction = flops && limit ? (1000 * flops) / median(mine) / limit : undefined;
+    return {
+      work,
+      engine,
+      ours: median(mine),
+      peer: median(theirs),
+      against,
+      ratio,
+      target,
+      met: ratio >= target,
+      fraction,
+    };
+  } catch (error) {
+    return { work, engine, against, target, error: (error as Error).message };
+  } finally {
+    for (const contender of open) contender.close();
+  }
+}
+
+/** The same work, in every other engine beside this one. */
+async function compareEngines(work: string, of: Work): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (const engine of engines.filter((name) => name !== here)) {
+    const peer = { name: here, work: of };
+    const open: Contender[] = [];
+    try {
+      open.push(await Contender.start(limbeck(engine, of)), await Contender.start(limbeck(here, peer.work)));
+      const [mine, theirs] = await race(open);
+      const { flops, limit } = open[0].said;
+      const fraction = flops && limit ? (1000 * flops) / median(mine) / limit : undefined;
+      const ratio = median(mine.map((ms, i) => theirs[i] / ms));
+      outcomes.push({ work, engine, ours: median(mine), peer: median(theirs), against: here, ratio, fraction });
+    } catch (error) {
+      outcomes.push({ work, engine, error: (error as Error).message });
+    } finally {
+      for (const contender of open) contender.close();
+    }
+  }
+  return outcomes;
+}
+
+const wanted = (text: string) =>
+  options.only === undefined || options.only.split(",").some((part) => text.includes(part));
+const outcomes: Outcome[] = [];
+const skipped: string[] = [];
+console.log(`${machine()}; ${rounds} rounds, medians\n`);
+for (const row of ROWS.filter(({ work }) => wanted(work))) {
+  if (row.peer === "PyTorch" && options.torch === undefined) {
+    skipped.push(row.work);
+    continue;
+  }
+  console.error(row.work);
+  outcomes.push(await run(row, here));
+}
+if (wanted("engines")) {
+  outcomes.push(...(await compareEngines("product 1024·768·768, 1 thread", product(1024, 768, 768, 1))));
+  outcomes.push(
+    ...(await compareEngines("step 4×312, 16 × 64 tokens, AdamW, dropout, 2 threads", {
+      ...{ what: "step", threads: 2, model: FOUR_DROPOUT },
+      ...sized(16, 64),
+    })),
+  );
+}
+
+const show = (x: number | undefined, digits = 2) => (x === undefined ? "" : x.toFixed(digits));
+console.log(
+  table(
+    ["work", "engine", "limbeck, ms", "against", "ms", "ratio", "target", "", "of the limit"],
+    outcomes.map((o) => [
+      ...[o.work, o.engine, show(o.ours), o.against ?? "", o.error ?? show(o.peer), show(o.ratio), show(o.target)],
+      o.met === undefined ? "" : o.met ? "met" : "missed",
+      o.fraction === undefined ? "" : `${Math.round(100 * o.fraction)} %`,
+    ]),
+  ),
+);
+if (skipped.length > 0) console.log(`\nLeft out, for want of --torch: ${skipped.join("; ")}.`);
+const record = { date: new Date().toISOString().slice(0, 10), machine: machine(), rounds, rows: outcomes, skipped };
+await writeFile(options.results, `${JSON.stringify(record, null, 1)}\n`);
