@@ -57,8 +57,14 @@ interface Preset {
   readonly recipe: string;
   /** Of the recipe's own numbers, what a cell of this size changes. */
   readonly options: Training;
-  /** Stages on plain text, in a run of their own, and who teaches them: the base, or the base with a masked-LM head. */
-  readonly text?: { readonly teacher: "base" | "masked-lm"; readonly options?: Training };
+  /** An IB-BERT that was distilled from the usual teacher comes in its place. */
+  readonly teacher?: "ib";
+  /** Stages on plain text, in a run of their own, and who teaches them: the base, the base with a masked-LM head, or the task's teacher. */
+  readonly text?: {
+    readonly teacher: "base" | "masked-lm" | "task";
+    readonly options?: Training;
+    readonly without?: string;
+  };
   /** Epochs of the same rows on labels alone that are as many updates; those of `options` unless given. */
   readonly updates?: number;
   /** What the teacher says is not kept: it would take gigabytes. */
@@ -68,6 +74,11 @@ interface Preset {
 const [CUT, FRESH] = ["layers:3", "bert:3x192x12"];
 const usual = { epochs: 3, batchSize: 32, learningRate: 2e-4 };
 const fresh = { epochs: 3, batchSize: 32, learningRate: 5e-4 };
+/** Between blocks as wide as their teacher, a quarter or an eighth as wide inside. */
+const [IB, THIN] = [
+  "ibbert:6x256x512x8x1024",
+  { student: "mobilebert:6x256x64x8", teacher: "ib", options: fresh },
+] as const;
 /** A million tokens: 1,000 updates of 16 pieces of 64. */
 const MILLION = { epochs: 0, batchSize: 16, maxLength: 64, learningRate: 5e-4, seed: 1 };
 
@@ -106,6 +117,9 @@ const PRESETS: Readonly<Record<string, Preset>> = {
     ...{ student: FRESH, recipe: "tinybert", options: { ...fresh, nIter: 0, stages: intermediate(6) }, updates: 9 },
     uncached: true,
   },
+  mobilebert: { ...THIN, recipe: "mobilebert", text: { teacher: "task", without: "masked" } },
+  "mobilebert-joint": { ...THIN, recipe: "mobilebert-joint", text: { teacher: "task", without: "masked" } },
+  "mobilebert-auxiliary": { ...THIN, recipe: "mobilebert-auxiliary", uncached: true },
 };
 
 const { values: options } = parseArgs({
@@ -221,6 +235,8 @@ async function finish(name: string, run: Run) {
         `${name}: step ${event.step} of ${event.steps}, loss ${event.loss.toFixed(4)}, ` +
           `${event.tokensPerSecond.toFixed(0)} tokens/s, ${event.secondsLeft.toFixed(0)} s left`,
       );
+    else if (event.type === "evaluation" && event.metrics.perplexity)
+      console.error(`${name}: perplexity ${event.metrics.perplexity.toFixed(1)} after ${event.step} steps`);
   }
   const result = await run.result;
   if (!result.complete) process.exit();
@@ -240,24 +256,52 @@ async function made(name: string, make: (out: string) => Promise<unknown>): Prom
   return folder;
 }
 
-const teacherFolder = () =>
+const taskTeacher = () =>
   made(`teacher-${options.task}`, async (out) => {
-    const train = await trainingRows(0);
-    return finish(
-      "teacher",
-      finetune({ ...common, ...task.teacher, batchSize: 32, seed: 1, model: base(), train, out }),
-    );
+    const own = { ...task.teacher, batchSize: 32, seed: 1, model: base(), train: await trainingRows(0), out };
+    return finish("teacher", finetune({ ...common, ...own }));
   });
 
-/** The base with a masked-LM head, both trained on IMDB. */
+/** Its last layer learns the base's relations on plain text, then it learns what the usual teacher says of all rows of the task. */
+async function ibTeacher(): Promise<string> {
+  const [teacher, train] = [await taskTeacher(), await trainingRows(0)];
+  const relations = { ...onText(), recipe: part("minilm-v2", true), relationHeads: 32, textTeacher: base() };
+  const begun = await made("text-ib", (out) =>
+    finish("IB-BERT on plain text", distill({ ...common, ...relations, teacher, train, student: IB, out })),
+  );
+  const own = {
+    ...fresh,
+    epochs: 2,
+    seed: 1,
+    recipe: "kd",
+    cache: `${options.work}/cache`,
+    teacher,
+    train,
+    student: begun,
+  };
+  return made(`teacher-ib-${options.task}`, (out) => finish("IB-BERT", distill({ ...common, ...own, out })));
+}
+
+/** A million tokens of IMDB, if nothing else is asked for. */
+const onText = () => ({
+  ...MILLION,
+  maxSteps: Number(options["text-steps"]),
+  text: `${options.data}/imdb/unlabelled.jsonl`,
+});
+
+/** The base with a masked-LM head, both trained. */
 const maskedLm = () =>
-  made("masked-lm", (out) => {
-    const training = { ...MILLION, maxSteps: Number(options["text-steps"]), learningRate: 3e-4, mlmSmoothing: 0 };
-    return finish("masked-lm", pretrain({ ...common, ...training, model: base(), trainBody: true, text: text(), out }));
+  made("masked-lm", async (out) => {
+    const own = { ...onText(), learningRate: 3e-4, mlmSmoothing: 0, model: base(), trainBody: true, out };
+    return finish("masked-lm", pretrain({ ...common, ...own, evalText: await wikitext() }));
   });
 
-/** Stages on plain text read IMDB. */
-const text = () => `${options.data}/imdb/unlabelled.jsonl`;
+/** What masked-LM is judged by: the first 200 lines of WikiText-2's test set. */
+async function wikitext(): Promise<{ name: string; bytes: Uint8Array }> {
+  const name = "wikitext2/test.txt";
+  const lines = (await readFile(`${options.data}/${name}`, "utf8")).split("\n").filter((line) => line.trim() !== "");
+  return { name, bytes: new TextEncoder().encode(lines.slice(0, 200).join("\n")) };
+}
 
 /** The student before any training, the same for every seed. */
 async function startOf({ student }: Preset, teacher: string, train: DistillOptions["train"]): Promise<Model> {
@@ -266,31 +310,29 @@ async function startOf({ student }: Preset, teacher: string, train: DistillOptio
 }
 
 /** The stages of a recipe on plain text, or those on the task. */
-function part(name: string, onText: boolean): Recipe {
+function part(name: string, text: boolean, without?: string): Recipe {
   const { assistants, ...recipe } = recipes[name];
-  const stages = Object.entries(recipe.stages).filter(([, { data }]) => (data === "text") === onText);
-  return { ...recipe, ...(onText && assistants ? { assistants } : {}), stages: Object.fromEntries(stages) };
+  const stages = Object.entries(recipe.stages).filter(
+    ([stage, { data }]) => (data === "text") === text && stage !== without,
+  );
+  return { ...recipe, ...(text && assistants ? { assistants } : {}), stages: Object.fromEntries(stages) };
 }
 
 /** The student after the preset's stages on plain text. */
 async function afterText(
   name: string,
-  { recipe, text: stage }: Preset,
+  { recipe, text }: Preset,
   student: Model,
   { teacher, train }: Pick<DistillOptions, "teacher" | "train">,
 ): Promise<Model | string> {
-  if (!stage) return student;
-  const teachers = stage.teacher === "base" ? { teacher, train, textTeacher: base() } : { teacher: await maskedLm() };
-  const maxSteps = Number(options["text-steps"]);
-  const own = {
-    ...MILLION,
-    maxSteps,
-    ...stage.options,
-    ...teachers,
-    text: text(),
-    student,
-    recipe: part(recipe, true),
+  if (!text) return student;
+  const teachers = {
+    base: async () => ({ teacher, train, textTeacher: base() }),
+    task: async () => ({ teacher, train }),
+    "masked-lm": async () => ({ teacher: await maskedLm(), evalText: await wikitext() }),
   };
+  const chosen = { student, recipe: part(recipe, true, text.without) };
+  const own = { ...onText(), ...text.options, ...(await teachers[text.teacher]()), ...chosen };
   return made(`text-${name}`, (out) => finish(`${name} on plain text`, distill({ ...common, ...own, out })));
 }
 
@@ -384,7 +426,7 @@ async function runCell(name: string, seed: number): Promise<void> {
   const preset = PRESETS[name];
   if (!preset) throw new Error(`there is no preset "${name}"; there are ${Object.keys(PRESETS).join(", ")}`);
   const train = await trainingRows(Number(options.rows ?? task.rows));
-  const folder = await teacherFolder();
+  const folder = await (preset.teacher === "ib" ? ibTeacher() : taskTeacher());
   const teacher = await weightsOf(folder);
   using taught = await loadModel(folder, device);
   if (heldOut.length === 0) await readHeldOut(taught.model.config.label2id ?? {});
