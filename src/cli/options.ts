@@ -13,6 +13,7 @@ import { optimizers } from "../optim/index.ts";
 import { CURVES, LR_SCHEDULERS } from "../optim/schedule.ts";
 import { recipes } from "../recipes/index.ts";
 import { checkNumbers, flag, GPU_FEATURES, TRAINING } from "../train/options.ts";
+import { KEEPING } from "../train/runFolder.ts";
 
 /** What a value may be: `schema` for a configuration file, `read` for the text of a flag. */
 interface Kind {
@@ -127,6 +128,18 @@ const GROUPS = {
     entries: [
       ["--out <folder>", "where the model goes", text],
       ["--overwrite", "replace the model in that folder", yes],
+      [
+        "--save-steps <n>",
+        `updates between checkpoints; 0: one at the end of each epoch (default: ${KEEPING.saveSteps})`,
+        number,
+      ],
+      [
+        "--save-total-limit <n>",
+        `checkpoints that are kept, the newest (default: ${KEEPING.saveTotalLimit}, and none once the run is complete)`,
+        number,
+      ],
+      ["--resume", "go on with the run in that folder, from its newest valid checkpoint", yes],
+      ["--force-resume", "even though data, models or options changed", yes],
       ["--profile", "time every kernel, and show where the time went", yes],
     ],
   },

@@ -52,6 +52,8 @@ export function progressOn(stream: Stream, env: NodeJS.ProcessEnv = process.env)
           return live ? bar(event.step, stepText(event)) : line(`step ${stepText(event)}`);
         case "evaluation":
           return line(evaluationText(event));
+        case "checkpoint":
+          return live ? undefined : line(`checkpoint after step ${event.step}: ${event.folder}`);
       }
     },
     close: clear,

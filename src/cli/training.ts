@@ -1,4 +1,4 @@
-// What `finetune` and `distill` share: the run is shown, stops at Ctrl-C with what it has, and ends in a table.
+// What the training commands share: the run is shown, stops at Ctrl-C with a checkpoint and with what it has, and ends in a table.
 
 import type { Run, TrainingResult } from "../index.ts";
 import { judgedTable } from "../train/output.ts";
@@ -48,7 +48,10 @@ function interruption(progress: Progress): { signal: AbortSignal; release(): voi
       progress.close();
       process.exit(STOPPED);
     }
-    progress.show({ type: "note", text: "stopping after this step, then saving; Ctrl-C again ends at once" });
+    progress.show({
+      type: "note",
+      text: "stopping after this step, then saving; Ctrl-C again ends at once (--resume goes on behind the last checkpoint)",
+    });
     controller.abort();
   };
   process.on("SIGINT", stop);
@@ -82,5 +85,6 @@ function report(o: Resolved, result: TrainingResult): void {
   if (profile) output.say(`${profileTable(profile)}\n`);
   const stopped = result.complete ? "" : "stopped: ";
   output.say(`${stopped}${count(result.steps)} steps in ${duration(result.seconds)}; saved in ${result.folder}`);
+  if (!result.complete) output.say("the same command with --resume goes on from there");
   if (!result.complete) process.exitCode = STOPPED;
 }

@@ -1,5 +1,6 @@
-// One flat folder of files as the formats see it: a handful of functions that a runtime implements, and the
+// A folder of files as the formats see it, and as runs are kept in: a handful of functions that a runtime implements, and the
 // in-memory one. Names are plain basenames, so that nothing written inside a file can lead out of the folder.
+// What was written, made or removed is on the disk when the promise resolves: a loss of power takes nothing back.
 import { InputError } from "../errors.ts";
 
 export type Content = Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
@@ -18,6 +19,10 @@ export interface Files {
   exists(): Promise<boolean>;
   /** Basenames of the plain files, sorted. */
   list(): Promise<string[]>;
+  /** Basenames of the folders in this one, sorted. */
+  folders(): Promise<string[]>;
+  /** A folder in this one; whether it exists is asked later. */
+  sub(name: string): Files;
   /** Bytes, or undefined when there is no such file. */
   size(name: string): Promise<number | undefined>;
   read(name: string): Promise<Uint8Array>;
@@ -25,8 +30,15 @@ export interface Files {
   remove(name: string): Promise<void>;
   /** Replaces the file as a whole: a reader sees the old bytes or the new ones. */
   write(name: string, content: Content): Promise<void>;
-  /** Makes the folder: `fill` writes to a temporary one, which takes the name when `fill` has succeeded. */
-  create(fill: (files: Files) => Promise<void>, options?: { overwrite?: boolean }): Promise<void>;
+  /**
+   * Makes the folder: `fill` writes to a temporary one, which takes the name when `fill` has succeeded. Of several that try at once one
+   * succeeds.
+   */
+  create(fill: (files: Files) => Promise<void>): Promise<void>;
+  /** Removes the folder and what is in it. A reader sees all of it or nothing. */
+  discard(): Promise<void>;
+  /** Removes what writers left that were interrupted. Only for who owns the folder: it would take the files of others from under their hands. */
+  tidy(): Promise<void>;
 }
 
 /** Refuses whatever is not a plain file name: separators, drive letters, "..", hidden files. */
@@ -40,9 +52,13 @@ export function checkBasename(name: string, where: string): string {
 }
 
 export function outputExists(where: string): InputError {
-  return new InputError("OUTPUT_EXISTS", "this folder exists already; name another one, or allow --overwrite.", {
-    where,
-  });
+  return new InputError(
+    "OUTPUT_EXISTS",
+    "this folder exists already; name another one, allow --overwrite, or go on with the run in it: --resume.",
+    {
+      where,
+    },
+  );
 }
 
 export function fileEnds(at: number, where: string): InputError {
@@ -54,6 +70,7 @@ export function fileEnds(at: number, where: string): InputError {
 /** A folder that lives in memory. Without contents it does not exist yet. */
 export function memoryFiles(contents?: Record<string, string | Uint8Array>, folder = "memory"): Files {
   let entries: Map<string, Uint8Array> | undefined;
+  const subs = new Map<string, Files>();
   if (contents) entries = new Map(Object.entries(contents).map(([name, data]) => [name, toBytes(data)]));
 
   const at = (name: string) => `${folder}/${checkBasename(name, folder)}`;
@@ -71,6 +88,17 @@ export function memoryFiles(contents?: Record<string, string | Uint8Array>, fold
     folder,
     exists: async () => entries !== undefined,
     list: async () => [...opened().keys()].sort(),
+    async folders() {
+      opened();
+      const found: string[] = [];
+      for (const [name, files] of subs) if (await files.exists()) found.push(name);
+      return found.sort();
+    },
+    sub(name) {
+      const files = subs.get(name) ?? memoryFiles(undefined, at(name));
+      subs.set(name, files);
+      return files;
+    },
     async size(name) {
       at(name);
       return opened().get(name)?.length;
@@ -95,14 +123,20 @@ export function memoryFiles(contents?: Record<string, string | Uint8Array>, fold
       const bytes = await collect(content);
       opened().set(name, bytes);
     },
-    async create(fill, options = {}) {
-      if (entries && !options.overwrite) throw outputExists(folder);
+    async create(fill) {
+      if (entries) throw outputExists(folder);
       const draft = memoryFiles({}, folder);
       await fill(draft);
       const made = new Map<string, Uint8Array>();
       for (const name of await draft.list()) made.set(name, await draft.read(name));
+      if (entries) throw outputExists(folder);
       entries = made;
     },
+    async discard() {
+      entries = undefined;
+      subs.clear();
+    },
+    tidy: async () => {},
   };
 }
 

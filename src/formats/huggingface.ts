@@ -2,7 +2,7 @@
 // basenames is opened; a name found inside a file is opened only when it is a plain shard name of this folder.
 import { InputError, LimbeckError } from "../errors.ts";
 import { type CommonConfig, type ConfigSchema, parseConfigOf, serializeConfigOf } from "./config.ts";
-import { checkBasename, type Files, quote, readText, toBytes } from "./files.ts";
+import { type Content, checkBasename, type Files, quote, readText, toBytes } from "./files.ts";
 import { isObject, parseJson } from "./json.ts";
 import {
   firstNonfinite,
@@ -36,6 +36,7 @@ export interface ModelFolder<C extends CommonConfig> {
   notes: string[];
 }
 
+const CONFIG = "config.json";
 const WEIGHTS = "model.safetensors";
 const INDEX = "model.safetensors.index.json";
 const OTHER_WEIGHTS = ["pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack"];
@@ -281,11 +282,15 @@ export interface OutputModel<C extends CommonConfig> {
   extra?: ReadonlyMap<string, string>;
 }
 
-/** Writes the whole folder or nothing. The same model gives the same bytes. */
+/**
+ * Writes the model into a folder, which may have others in it; it is made if there is none. Only with config.json is it a model to any
+ * reader, so that is absent until all else is whole; the extra files come behind it, in their order. The same model gives the same bytes.
+ * `alone`: other plain files go.
+ */
 export async function writeModelFolder<C extends CommonConfig>(
   files: Files,
   model: OutputModel<C>,
-  options: { overwrite?: boolean } = {},
+  options: { alone?: boolean } = {},
 ): Promise<void> {
   for (const [name, { data }] of model.weights) {
     const bad = firstNonfinite(data);
@@ -294,19 +299,24 @@ export async function writeModelFolder<C extends CommonConfig>(
       where: `tensor ${quote(name)}`,
     });
   }
-  const texts = new Map([
-    ["config.json", serializeConfigOf(model.config, model.format)],
-    ...portableTokenizerFiles(model.tokenizerFiles, model.config.max_position_embeddings, model.format.tokenizer),
-    ["README.md", model.readme],
+  const { config, format, tokenizerFiles } = model;
+  const tokenizer = portableTokenizerFiles(tokenizerFiles, config.max_position_embeddings, format.tokenizer);
+  const contents = new Map<string, Content>([
+    ...[...tokenizer].map(([name, text]): [string, Content] => [name, toBytes(text)]),
+    ["README.md", toBytes(model.readme)],
+    [WEIGHTS, safetensorsChunks(model.weights)],
+    [CONFIG, toBytes(serializeConfigOf(config, format))],
   ]);
   for (const [name, text] of model.extra ?? []) {
-    if (texts.has(name) || name === WEIGHTS) {
+    checkBasename(name, files.folder);
+    if (contents.has(name))
       throw new LimbeckError("NAME_TAKEN", "an extra file may not replace a file of the model.", { where: name });
-    }
-    texts.set(name, text);
+    contents.set(name, toBytes(text));
   }
-  await files.create(async (draft) => {
-    for (const [name, text] of texts) await draft.write(name, toBytes(text));
-    await draft.write(WEIGHTS, safetensorsChunks(model.weights));
-  }, options);
+  if (!(await files.exists())) await files.create(async () => {});
+  const there = await files.list();
+  const first = [...(model.extra ?? new Map<string, string>()).keys()].reverse().concat(CONFIG);
+  const others = options.alone ? there.filter((name) => !name.startsWith(".") && !contents.has(name)) : [];
+  for (const name of [...first, ...others]) if (there.includes(name)) await files.remove(name);
+  for (const [name, content] of contents) await files.write(name, content);
 }

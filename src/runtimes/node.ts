@@ -7,6 +7,7 @@ import { SYNC_STOP } from "../../assembly/layout.ts";
 import { InputError, LimbeckError } from "../errors.ts";
 import { fail, words } from "../executors/thread.ts";
 import { nodeFiles, readPath } from "./nodeFiles.ts";
+import { processes } from "./nodeProcesses.ts";
 import type { Runtime, ThreadStart } from "./runtime.ts";
 
 /** A file of dist/, seen from there (bundled) or from src/runtimes/ (tests). */
@@ -65,7 +66,9 @@ export const node: Runtime = {
     return webgpu.create([]);
   },
 
-  folder: nodeFiles,
+  processes,
+
+  folder: (path) => nodeFiles(path),
 
   readFile: readPath,
 };

@@ -1,28 +1,33 @@
 // A folder on disk through node:fs (Node, Deno and Bun have it). Only plain files are opened, symbolic links may not
-// lead out of the folder, files and folders appear under their name when they are whole.
+// lead out of the folder. Files and folders appear under their name when they are whole and on the disk: written aside, synced, renamed, and
+// then the folder synced that has the name. (A rename before the sync of what it names is what a loss of power turns into an empty file.)
 import { randomUUID } from "node:crypto";
-import { lstat, mkdir, open, readdir, readFile, realpath, rename, rm, stat } from "node:fs/promises";
+import * as system from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { InputError, LimbeckError } from "../errors.ts";
 import { checkBasename, chunksOf, type Files, fileEnds, type OpenFile, outputExists } from "../formats/files.ts";
 
-export function nodeFiles(folder: string): Files {
-  return folderAt(resolve(folder), folder);
+/** What is asked of the file system. */
+export type Disk = Pick<typeof system, "lstat" | "mkdir" | "open" | "readdir" | "realpath" | "rename" | "rm" | "stat">;
+
+export function nodeFiles(folder: string, disk: Disk = system): Files {
+  return folderAt(resolve(folder), folder, disk);
 }
 
 /** A file by its path, anywhere: what the user names on the command line. */
 export async function readPath(path: string): Promise<Uint8Array> {
   try {
-    const found = await stat(path);
+    const found = await system.stat(path);
     if (!found.isFile()) throw new InputError("NOT_A_FILE", "expected a plain file.", { where: path });
-    return await readFile(path);
+    return await system.readFile(path);
   } catch (error) {
     throw error instanceof LimbeckError ? error : explain(error, path);
   }
 }
 
-/** `root` is where the folder lies, `folder` what messages call it. */
-function folderAt(root: string, folder: string): Files {
+/** `root` is where the folder lies, `folder` what messages call it. A draft is synced as a whole. */
+function folderAt(root: string, folder: string, disk: Disk, draft = false): Files {
+  const { lstat, mkdir, open, readdir, realpath, rename, rm, stat } = disk;
   const at = (name: string) => `${folder}/${checkBasename(name, folder)}`;
   const attempt = async <T>(where: string, action: () => Promise<T>): Promise<T> => {
     try {
@@ -72,22 +77,35 @@ function folderAt(root: string, folder: string): Files {
     return { size: found.size, read, close: () => handle.close() };
   }
 
+  async function entriesOf() {
+    if (await isFolder(root, folder, disk)) return readdir(root, { withFileTypes: true });
+    throw new InputError("FOLDER_NOT_FOUND", "there is no such folder.", { where: folder });
+  }
+
   return {
     folder,
 
-    exists: () => attempt(folder, () => isFolder(root, folder)),
+    exists: () => attempt(folder, () => isFolder(root, folder, disk)),
 
     list: () =>
       attempt(folder, async () => {
-        if (!(await isFolder(root, folder))) {
-          throw new InputError("FOLDER_NOT_FOUND", "there is no such folder.", { where: folder });
-        }
-        const entries = await readdir(root, { withFileTypes: true });
+        const entries = await entriesOf();
         return entries
           .filter((entry) => entry.isFile() || entry.isSymbolicLink())
           .map((entry) => entry.name)
           .sort();
       }),
+
+    folders: () =>
+      attempt(folder, async () => {
+        const entries = await entriesOf();
+        return entries
+          .filter((entry) => entry.isDirectory() && !entry.name.startsWith("."))
+          .map((entry) => entry.name)
+          .sort();
+      }),
+
+    sub: (name) => folderAt(join(root, checkBasename(name, folder)), at(name), disk),
 
     size: (name) => attempt(at(name), async () => (await locate(name))?.size),
 
@@ -103,7 +121,11 @@ function folderAt(root: string, folder: string): Files {
 
     open: (name) => attempt(at(name), () => openFile(name)),
 
-    remove: (name) => attempt(at(name), () => rm(join(root, name))),
+    remove: (name) =>
+      attempt(at(name), async () => {
+        await rm(join(root, name));
+        await syncFolder(root, disk);
+      }),
 
     write: (name, content) =>
       attempt(at(name), async () => {
@@ -112,35 +134,76 @@ function folderAt(root: string, folder: string): Files {
         try {
           try {
             for await (const chunk of chunksOf(content)) await writeAll(handle, chunk);
+            await handle.sync();
           } finally {
             await handle.close();
           }
           await rename(partial, join(root, name));
+          if (!draft) await syncFolder(root, disk);
         } catch (error) {
           await rm(partial, { force: true });
           throw error;
         }
       }),
 
-    create: (fill, options = {}) =>
+    create: (fill) =>
       attempt(folder, async () => {
-        const exists = await isFolder(root, folder);
-        if (exists && !options.overwrite) throw outputExists(folder);
-        const target = exists ? await realpath(root) : root;
-        if (exists) await checkReplaceable(target, folder);
-        const draft = join(dirname(target), `.${basename(target)}.${randomUUID()}.partial`);
-        await mkdir(dirname(target), { recursive: true });
-        await mkdir(draft);
+        if (await isFolder(root, folder, disk)) throw outputExists(folder);
+        const home = dirname(root);
+        const first = await mkdir(home, { recursive: true });
+        const partial = join(home, `.${basename(root)}.${randomUUID()}.partial`);
+        await mkdir(partial);
         try {
-          await fill(folderAt(draft, folder));
-          if (exists) await exchange(draft, target);
-          else await rename(draft, target);
+          await fill(folderAt(partial, folder, disk, true));
+          await syncFolder(partial, disk);
+          // Takes no name that a folder with something in it has.
+          await rename(partial, root);
         } catch (error) {
-          await rm(draft, { recursive: true, force: true });
+          await rm(partial, { recursive: true, force: true });
           throw error;
         }
+        for (let made = home; ; made = dirname(made)) {
+          await syncFolder(made, disk);
+          if (!first || made === dirname(first)) break;
+        }
+      }),
+
+    discard: () =>
+      attempt(folder, async () => {
+        const aside = join(dirname(root), `.${basename(root)}.${randomUUID()}.old`);
+        await rename(root, aside);
+        await syncFolder(dirname(root), disk);
+        await rm(aside, { recursive: true, force: true });
+      }),
+
+    tidy: () =>
+      attempt(folder, async () => {
+        const inside = (await entriesOf()).filter(({ name }) => LEFT.test(name)).map(({ name }) => join(root, name));
+        // And what was to become this folder, or had been.
+        const home = dirname(root);
+        const beside = (await readdir(home)).filter((name) => LEFT.exec(name)?.[1] === basename(root));
+        for (const path of [...inside, ...beside.map((name) => join(home, name))])
+          await rm(path, { recursive: true, force: true });
       }),
   };
+}
+
+/** What an interrupted write, create or discard leaves behind. */
+const LEFT = /^\.(.+)\.[0-9a-f-]{36}\.(partial|old)$/;
+
+/** Entries of a folder are on the disk after this. Windows has no such call, and needs none. */
+async function syncFolder(path: string, { open }: Disk): Promise<void> {
+  const handle = await open(path, "r").catch((error) => {
+    if (["EISDIR", "EPERM", "EACCES"].includes(codeOf(error) ?? "")) return undefined;
+    throw error;
+  });
+  try {
+    await handle?.sync();
+  } catch (error) {
+    if (!["EPERM", "EINVAL", "ENOTSUP"].includes(codeOf(error) ?? "")) throw error;
+  } finally {
+    await handle?.close();
+  }
 }
 
 /** write(2) may take less than it was given; a return of nothing would loop for ever. */
@@ -155,36 +218,7 @@ export async function writeAll(
   }
 }
 
-/** A directory cannot be swapped in one step: the old one steps aside, and comes back if the new one fails. */
-async function exchange(draft: string, target: string): Promise<void> {
-  const old = join(dirname(target), `.${basename(target)}.${randomUUID()}.old`);
-  await rename(target, old);
-  try {
-    await rename(draft, target);
-  } catch (error) {
-    await rename(old, target);
-    throw error;
-  }
-  await rm(old, { recursive: true, force: true });
-}
-
-/** --overwrite with a mistyped path must not delete somebody's documents. */
-async function checkReplaceable(root: string, where: string): Promise<void> {
-  const entries = await readdir(root, { withFileTypes: true });
-  const foreign = entries.find((entry) => !entry.isFile());
-  const isModel = entries.length === 0 || entries.some((entry) => entry.name === "config.json");
-  if (isModel && !foreign) return;
-  const reason = foreign ? `holds ${foreign.name}, which is no plain file` : "has files but no config.json";
-  throw new InputError(
-    "NOT_REPLACEABLE",
-    `not a model folder: it ${reason}. Remove it yourself, or name another one.`,
-    {
-      where,
-    },
-  );
-}
-
-async function isFolder(root: string, where: string): Promise<boolean> {
+async function isFolder(root: string, where: string, { stat }: Disk): Promise<boolean> {
   try {
     if ((await stat(root)).isDirectory()) return true;
   } catch (error) {

@@ -11,6 +11,14 @@ export interface ThreadStart {
   readonly nth: number;
 }
 
+/** A process among all that ever ran on any machine. */
+export interface ProcessId {
+  readonly host: string;
+  readonly pid: number;
+  /** When it began, in the host's own words; a pid alone comes again. Undefined where the host does not tell. */
+  readonly started?: string;
+}
+
 export interface Runtime {
   readonly name: string;
   /** How many threads can run at the same time. */
@@ -27,6 +35,8 @@ export interface Runtime {
   startThread?(start: ThreadStart): Promise<void>;
   /** WebGPU, where this host has it; undefined where it never does. Throws what to install where it could. */
   gpu?(): Promise<GPU | undefined>;
+  /** Which process this is, and whether another of this host still runs. Absent where a page has its own locks. */
+  readonly processes?: { own(): Promise<ProcessId>; runs(id: ProcessId): Promise<boolean> };
   /** A folder by its path; whether it exists is asked later. */
   folder(path: string): Files;
   /** The bytes of one file; an InputError when it cannot be read. */

@@ -10,10 +10,11 @@ import { familyOf } from "../models/index.ts";
 import { readsVocabulary } from "../recipes/vocabulary.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { sha256 } from "../sha256.ts";
-import { VERSION } from "../version.ts";
 import { type DistillOptions, distillSetup } from "./distill.ts";
-import { hashOfWeights, loadModel, type Model } from "./model.ts";
+import { identityOf, modelIdentity } from "./identity.ts";
+import { loadModel, type Model } from "./model.ts";
 import type { TrainingEvent } from "./run.ts";
+import { resumes } from "./runFolder.ts";
 import { openFolder } from "./session.ts";
 import { freshStudent } from "./student.ts";
 import { withCopies } from "./substitutes.ts";
@@ -45,7 +46,7 @@ export async function* distill(runtime: Runtime, options: DistillOptions): Train
   const { links, notes } = await linksOf(runtime, options, whole, typeof given === "string" ? [given] : given);
   const finished = new Map<Link, Model>();
   for (const link of links) {
-    const model = await finishedModel(link, options.overwrite ?? false);
+    const model = await finishedModel(link, (options.overwrite || resumes(options)) ?? false);
     if (!model) break;
     finished.set(link, model);
   }
@@ -90,14 +91,14 @@ async function linksOf(runtime: Runtime, options: DistillOptions, whole: Setup, 
     return model ? [model] : [];
   });
   const links: Link[] = [];
-  let fingerprint = await sha256(`${VERSION} ${await modelsPrint(whole.teachers)}`);
+  let fingerprint = await modelsPrint(whole.teachers);
   let teacher: Model | readonly Model[] = whole.teachers;
   const { textTeacher, initFrom, embeddings, ...shared } = options;
   for (const [i, student] of [...assistants, whole.student].entries()) {
     const augmentationModel = whole.substitutes?.model;
     const own = { ...shared, augmentationModel, ...(i === 0 ? { textTeacher } : {}) };
     const setup: Setup = await distillSetup(runtime, { ...own, teacher, student });
-    fingerprint = await sha256(`${fingerprint} ${await setupPrint(setup, options)}`);
+    fingerprint = await sha256(`${fingerprint} ${JSON.stringify(await identityOf(setup, options))}`);
     const assistant = i < assistants.length;
     const name = assistant ? `assistant ${i + 1}` : undefined;
     const folder = typeof options.out === "string" ? options.out.replace(/[\\/]+$/, "") : undefined;
@@ -127,48 +128,40 @@ function whyNone(whole: Setup): string {
 }
 
 /** The assistant of an earlier run with the same beginning. One of another run is not replaced unasked. */
-async function finishedModel({ files, fingerprint }: Link, overwrite: boolean): Promise<Model | undefined> {
+async function finishedModel({ files, fingerprint }: Link, begun: boolean): Promise<Model | undefined> {
   if (!files || !(await files.exists())) return undefined;
   const size = await files.size("limbeck.json");
   const record = size === undefined ? undefined : await files.read("limbeck.json");
   const json = record && parseJson(new TextDecoder().decode(record), { where: `${files.folder}/limbeck.json` });
   const same = isObject(json) && json.fingerprint === fingerprint;
   if (same && json.complete === true) return loadModel(files);
-  if (same || overwrite) return undefined;
+  if (same || begun) return undefined;
   throw new InputError(
     "ASSISTANT_EXISTS",
-    "this folder exists already and is not the assistant of this run; name another --out, or allow --overwrite.",
+    "this folder exists already and is not the assistant of this run; name another --out, allow --overwrite, or --resume the run in it.",
     { where: files.folder },
   );
 }
 
 async function* named(run: TrainingRun, name: string | undefined): TrainingRun {
-  for (;;) {
-    const next = await run.next();
-    if (next.done) return next.value;
-    yield name === undefined ? next.value : ofLink(next.value, name);
+  try {
+    for (;;) {
+      const next = await run.next();
+      if (next.done) return next.value;
+      yield name === undefined ? next.value : ofLink(next.value, name);
+    }
+  } finally {
+    // Left early, the run gives back its device and its folder.
+    await run.return(undefined as never);
   }
 }
 
 function ofLink(event: TrainingEvent, name: string): TrainingEvent {
   if (event.type === "note") return { ...event, text: `${name}: ${event.text}` };
+  if (event.type === "checkpoint") return event;
   return { ...event, stage: event.stage === undefined ? name : `${name}, ${event.stage}` };
 }
 
-/** SHA-256 over everything of a run but its teachers that decides its weights. */
-async function setupPrint(setup: Setup, { data: read, numerics }: DistillOptions): Promise<string> {
-  const { student, textTeacher, recipe, hyper, stages, data, resolved, argmaxTargets } = setup;
-  const models = await modelsPrint(
-    [student, textTeacher, setup.substitutes?.model].filter((model) => model !== undefined),
-  );
-  const sets = [data.train, data.eval, data.text].map((set) => set?.fingerprint);
-  const { teacher, student: name, ...chosen } = resolved;
-  return sha256(JSON.stringify([models, recipe, hyper, stages, sets, read, chosen, argmaxTargets, numerics]));
-}
-
 async function modelsPrint(models: readonly Model[]): Promise<string> {
-  const prints: unknown[] = [];
-  for (const { config, weights, tokenizer } of models)
-    prints.push([config, [...tokenizer.files], await hashOfWeights(weights)]);
-  return sha256(JSON.stringify(prints));
+  return sha256(JSON.stringify(await Promise.all(models.map(modelIdentity))));
 }

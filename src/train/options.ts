@@ -71,6 +71,8 @@ const BOUNDS: Bounds = {
   seed: [0, 2 ** 32 - 1, true],
   evalSteps: [0, 1e9, true],
   loggingSteps: [1, 1e9, true],
+  saveSteps: [0, 1e9, true],
+  saveTotalLimit: [1, 1e6, true],
   threads: [0, 64, true],
   temperature: [1e-3, 1e6, false],
   alpha: [0, 1, false],

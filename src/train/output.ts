@@ -9,9 +9,10 @@ import { familyOf } from "../models/index.ts";
 import type { Recipe } from "../recipes/recipe.ts";
 import { sha256 } from "../sha256.ts";
 import { VERSION } from "../version.ts";
+import type { Identity } from "./identity.ts";
 import type { Metrics } from "./metrics.ts";
 import { type Model, parameterCount } from "./model.ts";
-import type { TrainingEvent } from "./run.ts";
+import type { Recorded } from "./run.ts";
 
 /** One line of the comparison: a model and how it did. */
 export interface Judged {
@@ -41,10 +42,13 @@ export interface RunRecord {
   readonly recipe: Recipe;
   /** Of everything that decides the weights, in a chain. */
   readonly fingerprint?: string;
+  readonly identity: Identity;
+  /** Checkpoints that stay when the run is complete. */
+  readonly keptCheckpoints: number;
   /** The numbers of each stage, when there are several. */
   readonly stages?: Readonly<Record<string, unknown>>;
   readonly judged: readonly Judged[];
-  readonly events: readonly TrainingEvent[];
+  readonly events: readonly Recorded[];
   readonly steps: { done: number; planned: number };
   readonly seconds: number;
   readonly notes: readonly string[];
@@ -112,14 +116,24 @@ ${list(record.options)}
 ${record.stages ? `\n## Stages\n\n${list(record.stages)}\n` : ""}`;
 }
 
+/** What of limbeck.json a later run reads. */
+export interface Finished {
+  readonly models: readonly Judged[];
+  readonly steps: RunRecord["steps"];
+  readonly seconds: number;
+  readonly notes: readonly string[];
+  readonly weights: { readonly sha256: string };
+}
+
 export interface Saved {
   /** Of model.safetensors. */
   readonly sha256: string;
 }
 
-export async function saveRun(files: Files, model: Model, record: RunRecord, overwrite: boolean): Promise<Saved> {
+/** `alone`: what else was in the folder goes. */
+export async function saveRun(files: Files, model: Model, record: RunRecord, alone: boolean): Promise<Saved> {
   const digest = await sha256(serializeSafetensors(model.weights));
-  const metrics = record.events.filter(({ type }) => type !== "note").map((event) => JSON.stringify(event));
+  const metrics = record.events.map((event) => JSON.stringify(event));
   const resolved = {
     limbeck: VERSION,
     command: record.command,
@@ -130,6 +144,8 @@ export async function saveRun(files: Files, model: Model, record: RunRecord, ove
     recipe: record.recipe,
     stages: record.stages,
     fingerprint: record.fingerprint,
+    identity: record.identity,
+    keptCheckpoints: record.keptCheckpoints,
     data: {
       train: record.train.fingerprint,
       eval: record.eval?.fingerprint,
@@ -155,7 +171,7 @@ export async function saveRun(files: Files, model: Model, record: RunRecord, ove
         ["limbeck.json", `${JSON.stringify(resolved, null, 2)}\n`],
       ]),
     },
-    { overwrite },
+    { alone },
   );
   return { sha256: digest };
 }

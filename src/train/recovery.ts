@@ -222,7 +222,10 @@ export class LastingTrainer {
     readonly device: LastingDevice,
     readonly structure: StepStructure,
     readonly options: Trainer["options"],
+    /** Where it begins, if not before the first step. */
+    start?: TrainerState,
   ) {
+    this.#snapshot = start;
     device.revive = async (executor) => {
       const lost = this.#since.filter(({ result }) => result).length;
       await this.#advance(executor);
@@ -251,8 +254,9 @@ export class LastingTrainer {
   ): Promise<StepResult | undefined> {
     const { device } = this;
     if (!device.canBeLost) {
+      const trainer = this.#on(device.executor);
       [this.#snapshot, this.#since] = [undefined, []];
-      return this.#on(device.executor).step(microBatches, learningRate, hyper, false, await taught());
+      return trainer.step(microBatches, learningRate, hyper, false, await taught());
     }
     const taken: Taken = { microBatches, learningRate, hyper, wanted, taught };
     this.#since.push(taken);
@@ -260,6 +264,13 @@ export class LastingTrainer {
     const result = wanted ? await device.attempt(() => this.#settled().then(() => taken.result)) : undefined;
     if (this.#since.length >= device.every) await this.#keep();
     return result;
+  }
+
+  /** Everything from which the next step follows, after all those that were asked for; throws as `step` does. */
+  async snapshot(): Promise<TrainerState> {
+    if (!this.device.canBeLost) return this.device.attempt((executor) => this.#on(executor).snapshot());
+    await this.#keep();
+    return this.#snapshot as TrainerState;
   }
 
   /** Waits for the metrics of all steps, wanted or not, and throws as `step` does. */

@@ -34,7 +34,20 @@ export type TrainingEvent =
       readonly step: number;
       readonly epoch: number;
       readonly metrics: Metrics;
-    });
+    })
+  | { readonly type: "checkpoint"; readonly step: number; readonly folder: string };
+
+type Kept = Exclude<TrainingEvent, { type: "note" | "checkpoint" }>;
+/** What metrics.jsonl has of an event: all that a second run would say again, so nothing of time. */
+export type Recorded = Kept extends infer E ? Omit<E, "tokensPerSecond" | "secondsLeft" | "memoryBytes"> : never;
+
+export function recorded(event: TrainingEvent): Recorded | undefined {
+  if (event.type === "note" || event.type === "checkpoint") return undefined;
+  const { tokensPerSecond, secondsLeft, memoryBytes, ...lasting } = { ...NO_TIMES, ...event };
+  return lasting;
+}
+
+const NO_TIMES = { tokensPerSecond: 0, secondsLeft: 0, memoryBytes: 0 };
 
 interface OfStage {
   /** Its name, when the run has several. */
@@ -66,7 +79,29 @@ export interface LoopInputs {
   readonly teacherLogits?: Float32Array;
   readonly parameters: number;
   readonly signal?: AbortSignal;
+  /** Where it goes on, if not from the beginning. */
+  readonly from?: LoopState;
+  /** Updates between calls of `save`; 0: after each epoch. */
+  readonly saveSteps?: number;
+  /** Keeps a checkpoint: also behind the last update, and behind one in which the signal came. */
+  readonly save?: (state: LoopState) => Promise<TrainingEvent>;
 }
+
+/** Where the loop is between two updates, and what it remembers. */
+export interface LoopState {
+  /** Updates made. */
+  readonly step: number;
+  readonly epoch: number;
+  /** Effective batches of the epoch that were read. */
+  readonly batch: number;
+  readonly tokens: number;
+  readonly skipped: number;
+  readonly evaluatedAt: number;
+  readonly metrics?: Metrics;
+  readonly seconds: number;
+}
+
+const BEGINNING: LoopState = { step: 0, epoch: 0, batch: 0, tokens: 0, skipped: 0, evaluatedAt: 0, seconds: 0 };
 
 export interface LoopResult {
   /** Updates made; fewer than planned when the signal stopped the run. */
@@ -119,7 +154,7 @@ export function makeMicroBatches(
 }
 
 export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<TrainingEvent, LoopResult> {
-  const { trainer, options, train, signal } = inputs;
+  const { trainer, options, train, signal, from = BEGINNING } = inputs;
   const { device, structure } = trainer;
   const planned = plannedSteps(train.rows.length, options);
   const warmup = warmupSteps(planned, options.warmupRatio);
@@ -148,23 +183,49 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
 
   const breathe = breather();
   const began = performance.now();
-  let metrics: Metrics | undefined;
-  let evaluatedAt = 0;
-  let skipped = 0;
-  let [step, tokens, reportedTokens, reportedAt, paused] = [0, 0, 0, began, 0];
-  const evaluation = async function* (epoch: number): AsyncGenerator<TrainingEvent> {
+  const perEpoch = Math.ceil(train.rows.length / (options.batchSize * options.gradientAccumulationSteps));
+  let { step, epoch, batch, tokens, skipped, evaluatedAt, metrics } = from;
+  let [reportedTokens, reportedAt, paused, savedAt] = [tokens, began, 0, step];
+  const spent = () => (performance.now() - began - paused) / 1000;
+  const aside = async function* (work: () => AsyncGenerator<TrainingEvent>): AsyncGenerator<TrainingEvent> {
     const start = performance.now();
-    metrics = await evaluate();
-    evaluatedAt = step;
-    yield* notes();
-    if (metrics) yield { type: "evaluation", ...ofStage, step, epoch, metrics };
+    yield* work();
     paused += performance.now() - start;
     reportedAt += performance.now() - start;
   };
-  if (inputs.evalText) yield* evaluation(0);
-  for (let epoch = 0; step < planned && !signal?.aborted; epoch++) {
-    for (const indices of batchesOfEpoch(epoch)) {
-      if (step === planned || signal?.aborted) break;
+  const evaluation = () =>
+    aside(async function* () {
+      metrics = await evaluate();
+      evaluatedAt = step;
+      yield* notes();
+      if (metrics) yield { type: "evaluation", ...ofStage, step, epoch, metrics };
+    });
+  let stopping = signal?.aborted ?? false;
+  /** After everything that belongs to an update. */
+  const keep = async function* (): AsyncGenerator<TrainingEvent> {
+    stopping ||= signal?.aborted ?? false;
+    const { save, saveSteps = 0 } = inputs;
+    const due = saveSteps > 0 ? step % saveSteps === 0 : batch === perEpoch;
+    if (!save || savedAt === step || !(due || stopping || step === planned)) return;
+    yield* aside(async function* () {
+      const event = await save({
+        step,
+        epoch,
+        batch,
+        tokens,
+        skipped,
+        evaluatedAt,
+        metrics,
+        seconds: from.seconds + spent(),
+      });
+      savedAt = step;
+      yield* notes();
+      yield event;
+    });
+  };
+  if (inputs.evalText && step === 0) yield* evaluation();
+  for (; step < planned && !stopping; epoch++, batch = 0) {
+    for (const indices of [...batchesOfEpoch(epoch)].slice(batch)) {
       const batches = made(indices, epoch);
       const learningRate = options.learningRate * learningRateFactor(options.lrSchedulerType, step, planned, warmup);
       const reported = (step + 1) % options.loggingSteps === 0 || step + 1 === planned;
@@ -173,6 +234,7 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
       const hyper = hyperAt(inputs.hyper, step, planned);
       const result = await trainer.step(batches, learningRate, hyper, reported, taughtBy);
       step++;
+      batch++;
       yield* notes();
       tokens += batches.reduce((sum, batch) => sum + batch.tokens, 0);
       skipped = result?.skippedSteps ?? skipped;
@@ -184,15 +246,19 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
           ...result,
           ...{ step, steps: planned, epoch, learningRate },
           tokensPerSecond: (1000 * (tokens - reportedTokens)) / (now - reportedAt),
-          secondsLeft: (((now - began - paused) / 1000) * (planned - step)) / step,
+          secondsLeft: (spent() * (planned - step)) / (step - from.step),
           memoryBytes: device.executor.memory().bytes,
         };
         [reportedAt, reportedTokens] = [performance.now(), tokens];
       }
-      if (judged && options.evalSteps > 0 && step % options.evalSteps === 0) yield* evaluation(epoch);
+      if (judged && options.evalSteps > 0 && step % options.evalSteps === 0) yield* evaluation();
       await breathe();
+      // What ends an epoch has its evaluation still before it.
+      if (batch < perEpoch && step < planned) yield* keep();
+      if (step === planned || stopping) break;
     }
-    if (judged && evaluatedAt !== step && (options.evalSteps === 0 || step === planned)) yield* evaluation(epoch);
+    if (judged && evaluatedAt !== step && (options.evalSteps === 0 || step === planned)) yield* evaluation();
+    if (batch === perEpoch || step === planned) yield* keep();
   }
   await trainer.settle();
   if (skipped > 0)
@@ -200,6 +266,5 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
       type: "note",
       text: `${skipped} of ${step} steps were skipped: gradients left the range of half precision`,
     };
-  const seconds = (performance.now() - began - paused) / 1000;
-  return { steps: step, planned, seconds, tokens, metrics };
+  return { steps: step, planned, seconds: from.seconds + spent(), tokens, metrics };
 }

@@ -1,4 +1,5 @@
-// What a training has come to: the one object from which its next step follows, in host arrays. Recovery keeps it in memory.
+// What a training has come to: the one object from which its next step follows, in host arrays. Recovery keeps it in memory,
+// a checkpoint on disk.
 
 import type { Executor, Persistent } from "../executors/executor.ts";
 import { sizeOf } from "../program/value.ts";

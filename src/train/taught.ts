@@ -106,7 +106,7 @@ export async function* openTaught(cache: CacheFolder, given: TaughtRows): AsyncG
 /** Numbers of a sequence of n tokens, in units of the width. */
 const rowsOf = (of: Kept["of"], n: number) => (of === "sequence" ? 1 : of === "token" ? n : n * n);
 
-async function hashOfRows(rows: readonly Encoded[]): Promise<string> {
+export async function hashOfRows(rows: readonly Encoded[]): Promise<string> {
   const words = new Uint32Array(rows.reduce((sum, { ids }) => sum + 1 + 2 * ids.length, 0));
   let at = 0;
   for (const { ids, segments } of rows) {

@@ -3,31 +3,53 @@
 import type { Dataset, DatasetOptions } from "../data/dataset.ts";
 import { InputError } from "../errors.ts";
 import { Profile } from "../executors/profile.ts";
+import type { Task } from "../formats/config.ts";
 import { outputExists } from "../formats/files.ts";
+import type { JsonObject } from "../formats/json.ts";
 import { optimizerNamed } from "../optim/index.ts";
 import type { OptimizerOptions } from "../optim/optimizer.ts";
 import { masksTokens, needsTeacher, type Recipe } from "../recipes/recipe.ts";
 import { readsVocabulary } from "../recipes/vocabulary.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import type { CacheFolder } from "./cacheFolder.ts";
+import { partsOf, stateOf } from "./checkpoint.ts";
 import { type EncodedSet, encode, measureLatency, perplexity, predictAll, score, truncationNote } from "./evaluate.ts";
+import { type Identity, identityOf, modelIdentity } from "./identity.ts";
 import { judgingPrograms, trainingPrograms } from "./largest.ts";
 import { argmax, classes, type Metrics } from "./metrics.ts";
-import { forTasks, type Labels, labelsOf, type Model, parameterCount, requirePairs, type Weights } from "./model.ts";
+import {
+  forTasks,
+  type Labels,
+  labelsOf,
+  loadModel,
+  type Model,
+  parameterCount,
+  requirePairs,
+  type Weights,
+} from "./model.ts";
 import { type DeviceOptions, TRAINING, type TrainingOptions } from "./options.ts";
-import { type Judged, judge, saveRun } from "./output.ts";
+import { type Finished, type Judged, judge, saveRun } from "./output.ts";
 import { type Placed, type StepStructure, trainedParameters } from "./programs.ts";
 import { LastingDevice, LastingPredictor, LastingTrainer } from "./recovery.ts";
-import { plannedSteps, type TrainingEvent, trainingLoop, type VaryingHyper } from "./run.ts";
+import {
+  type LoopState,
+  plannedSteps,
+  type Recorded,
+  recorded,
+  type TrainingEvent,
+  trainingLoop,
+  type VaryingHyper,
+} from "./run.ts";
+import { KEEPING, type KeepingOptions, RunFolder, resumes } from "./runFolder.ts";
 import { type DataSource, type FolderSource, maxLengthFor, openData, openDevice, openFolder } from "./session.ts";
 import type { RunStage, StageChoice } from "./stages.ts";
 import type { Substitutes } from "./substitutes.ts";
-import { openTaught, type TaughtRows } from "./taught.ts";
+import { hashOfRows, openTaught, type TaughtRows } from "./taught.ts";
 import { maskedRows, openText, textRows } from "./text.ts";
 import { NonfiniteError } from "./trainer.ts";
 
 /** Options of every training command. */
-export interface CommonOptions extends StageChoice, Partial<DeviceOptions> {
+export interface CommonOptions extends StageChoice, KeepingOptions, Partial<DeviceOptions> {
   /** The task's rows; not needed where every stage reads plain text with masks. */
   readonly train?: DataSource;
   readonly eval?: DataSource;
@@ -39,11 +61,12 @@ export interface CommonOptions extends StageChoice, Partial<DeviceOptions> {
   readonly data?: DatasetOptions;
   /** Where the folder goes; without it the model is only returned. */
   readonly out?: FolderSource;
+  /** Replaces the model that is in `out`. */
   readonly overwrite?: boolean;
   readonly allowNonfinite?: boolean;
   /** Takes the time of every kernel, for `profile` of the result; the run takes a little longer. */
   readonly profile?: boolean;
-  /** Stops after the current step; what was trained until then is judged and saved. */
+  /** Stops after the current step: a checkpoint is written, and what was trained until then is judged and saved. */
   readonly signal?: AbortSignal;
 }
 
@@ -68,10 +91,14 @@ export interface TrainingResult {
 export type TrainingRun = AsyncGenerator<TrainingEvent, TrainingResult>;
 
 /** An output folder that cannot be written is refused before anything is read or trained. */
-export async function checkOutput(runtime: Runtime, { out, overwrite }: CommonOptions): Promise<void> {
-  if (out === undefined) return;
-  const files = openFolder(runtime, out);
-  if (!overwrite && (await files.exists())) throw outputExists(files.folder);
+export async function checkOutput(runtime: Runtime, options: CommonOptions): Promise<void> {
+  const { out, overwrite } = options;
+  const files = out === undefined ? undefined : openFolder(runtime, out);
+  if (!files && resumes(options))
+    throw new InputError("RESUME_WHERE", "there is no folder with a run that could go on; name it with --out.", {
+      where: "--resume",
+    });
+  if (files && !overwrite && !resumes(options) && (await files.exists())) throw outputExists(files.folder);
 }
 
 export interface Data {
@@ -208,32 +235,70 @@ export function checkStages(setup: Models & Pick<Setup, "stages">): void {
 }
 
 export async function* train(runtime: Runtime, setup: Setup, common: CommonOptions): TrainingRun {
-  const { student, teachers, data, stages } = setup;
-  const { options } = stages[stages.length - 1];
-  const all = [...teachers, ...(setup.textTeacher ? [setup.textTeacher] : []), student];
-  for (const model of all) requirePairs(model, data.train.pair);
-  const maxLength = maxLengthOf(setup, common);
-  const events: TrainingEvent[] = [];
-  const notes: string[] = [];
-  const tell = (text: string): TrainingEvent => {
-    notes.push(text);
-    return { type: "note", text };
-  };
+  if (common.out === undefined) return yield* trainIn(undefined, runtime, setup, common);
+  const folder = yield* withTold(RunFolder.open(runtime, openFolder(runtime, common.out), common), note);
+  try {
+    return yield* trainIn(folder, runtime, setup, common);
+  } finally {
+    await folder.close();
+  }
+}
 
-  const { tokenizer } = student;
+const note = (text: string): TrainingEvent => ({ type: "note", text });
+
+async function* trainIn(
+  folder: RunFolder | undefined,
+  runtime: Runtime,
+  given: Setup,
+  common: CommonOptions,
+): TrainingRun {
+  const { teachers, data, stages } = given;
+  const { options } = stages[stages.length - 1];
+  const all = [...teachers, ...(given.textTeacher ? [given.textTeacher] : []), given.student];
+  for (const model of all) requirePairs(model, data.train.pair);
+  const maxLength = maxLengthOf(given, common);
+
+  const { tokenizer } = given.student;
   let trainSet = data.train === data.text ? NO_ROWS : encode(data.train, tokenizer, maxLength);
   const evalSet = data.eval && encode(data.eval, tokenizer, maxLength);
   // What the teachers read.
-  const reads = (dataset: Dataset) => encode(dataset, setup.foreign ? teachers[0].tokenizer : tokenizer, maxLength);
-  const askedSet = setup.foreign ? reads(data.train) : undefined;
-  const judgedSet = setup.foreign && data.eval ? reads(data.eval) : evalSet;
+  const reads = (dataset: Dataset) => encode(dataset, given.foreign ? teachers[0].tokenizer : tokenizer, maxLength);
+  const askedSet = given.foreign ? reads(data.train) : undefined;
+  const judgedSet = given.foreign && data.eval ? reads(data.eval) : evalSet;
   const evalText = data.evalText && maskedRows(data.evalText, tokenizer, maxLength);
   const texts = new Map<RunStage, EncodedSet>();
   for (const run of stages)
     if (run.stage.data === "text" && data.text) texts.set(run, textRows(data.text, tokenizer, maxLength, run));
-  const structures = stages.map((stage) => structureOf(setup, stage));
-  const asked = placedTeachers(setup, stages[stages.length - 1]);
+  const structures = stages.map((stage) => structureOf(given, stage));
+  const asked = placedTeachers(given, stages[stages.length - 1]);
   const rowsOf = (run: RunStage) => texts.get(run) ?? trainSet;
+
+  const identity = folder && {
+    ...(await identityOf(given, common)),
+    teachers: await Promise.all(teachers.map(modelIdentity)),
+    // What became of the data: token ids, of copies too.
+    rows: await Promise.all(stages.map((run) => hashOfRows(rowsOf(run).rows))),
+  };
+  const begun = folder && identity && (yield* withTold(folder.begin(identity), note));
+  if (begun && "finished" in begun) return await finishedRun(folder as RunFolder, begun.finished, given);
+  const before = begun?.checkpoint;
+  const firstStage = before ? stages.findIndex(({ name }) => name === before.stage) : 0;
+  if (firstStage < 0)
+    throw new InputError("CHECKPOINT_STAGE", `the run has no stage "${before?.stage}" that it could go on with.`, {
+      where: begun?.name,
+    });
+  const start = begun && stateOf(begun.checkpoint, structures[firstStage], begun.name);
+  const setup = before ? { ...given, student: { ...given.student, weights: before.weights } } : given;
+  const { student } = setup;
+  const events: Recorded[] = [...(before?.events ?? [])];
+  const notes: string[] = [...(before?.notes ?? [])];
+  // What is said again on the way to the checkpoint is in its record already.
+  let behind = before === undefined;
+  const tell = (text: string): TrainingEvent => {
+    if (behind) notes.push(text);
+    return note(text);
+  };
+
   const evaluated = [...(evalSet?.rows ?? []), ...(evalText?.rows ?? [])];
   const programs = function* () {
     for (const [i, stage] of stages.entries())
@@ -247,6 +312,14 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
   const device = new LastingDevice(opened, instead);
   try {
     yield tell(device.choice);
+    const moved =
+      before &&
+      before.numerics !== device.numerics &&
+      `the checkpoint was computed by ${before.numerics}: on ${device.numerics} the run will not end with the bytes that it would have had there`;
+    for (const text of [begun?.forced ?? [], moved || []].flat()) {
+      notes.push(text);
+      yield note(text);
+    }
     for (const text of [...all.flatMap((model) => model.notes), ...data.notes]) yield tell(text);
 
     for (const [dataset, set] of [
@@ -293,36 +366,50 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
     let failure: NonfiniteError | undefined;
     let weights = student.weights;
     let metrics: Metrics | undefined;
-    let [seconds, steps, before] = [0, 0, 0];
+    let [seconds, steps, stepsBefore] = before ? [before.seconds, before.step, before.before] : [0, 0, 0];
     const planned = stages.reduce((sum, run) => sum + plannedSteps(rowsOf(run).rows.length, run.options), 0);
     for (const [i, run] of stages.entries()) {
+      if (i < firstStage) continue;
       const last = i === stages.length - 1;
       const optimizer = optimizerOptions(run.options);
       const taught = setup.cache && (yield* withTold(openTaught(setup.cache, taughtRows(run, structures[i])), tell));
       const how = { optimizer, seed: run.options.seed, taught: taught !== undefined };
-      const trainer = new LastingTrainer(device, structures[i], how);
+      const here = i === firstStage ? before : undefined;
+      const trainer = new LastingTrainer(device, structures[i], how, here && start);
+      const save = async (loop: LoopState): Promise<TrainingEvent> => {
+        const state = await trainer.snapshot();
+        const step = stepsBefore + loop.step;
+        const to = await (folder as RunFolder).save({
+          ...{ step, before: stepsBefore, stage: run.name, loop, events, notes, seconds, numerics: device.numerics },
+          ...{ identity: identity as Identity, ...partsOf(state, placed.owner, weights) },
+        });
+        return { type: "checkpoint", step, folder: to };
+      };
       const loop = trainingLoop({
         ...{ trainer, hyper: setup.hyper, options: run.options, train: rowsOf(run), taught },
         ...(masksTokens(run.stage) ? { evalText } : last ? { eval: evalSet, teacherLogits } : {}),
         ...(stages.length > 1 ? { stage: run.name } : {}),
         parameters: parameterCount(student.config),
         signal: common.signal,
+        from: here?.loop,
+        ...(folder ? { save, saveSteps: common.saveSteps ?? KEEPING.saveSteps } : {}),
       });
       try {
         for (;;) {
           const next = await loop.next();
           if (next.done) {
-            steps = before + next.value.steps;
+            steps = stepsBefore + next.value.steps;
             seconds += next.value.seconds;
             if (last) metrics = next.value.metrics;
             if (next.value.steps < next.value.planned) stopped = "the run was interrupted";
             break;
           }
           const event = next.value;
-          if (event.type === "note") notes.push(event.text);
-          if (event.type === "step") steps = before + event.step;
-          events.push(event);
-          yield event;
+          if (event.type === "step") steps = stepsBefore + event.step;
+          const lasting = recorded(event);
+          if (behind && lasting) events.push(lasting);
+          yield event.type === "note" ? tell(event.text) : event;
+          behind = true;
         }
       } catch (error) {
         if (!(error instanceof NonfiniteError)) throw error;
@@ -331,15 +418,13 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
         await taught?.close();
       }
       weights = await trainer.finish();
-      before = steps;
+      stepsBefore = steps;
       if (stopped !== undefined) break;
     }
 
     const trained: Model = { ...student, weights };
-    // Of two heads, that of the last stage is what the student is for.
-    const model = student.config.tasks
-      ? forTasks(trained, [readsVocabulary(stages[stages.length - 1].stage) ? "maskedLm" : "classification"], 0)
-      : trained;
+    const tasks = lastTasks(setup);
+    const model = tasks ? forTasks(trained, tasks, 0) : trained;
     const latency = evalSet && (await measureLatency(new LastingPredictor(device, placed), evalSet.rows));
     for (const [i, predictor] of predictors.entries())
       if (judgedSet)
@@ -355,24 +440,40 @@ export async function* train(runtime: Runtime, setup: Setup, common: CommonOptio
     const record = {
       ...{ command: setup.command, summary: setup.summary, device: device.choice, train: data.train, eval: data.eval },
       ...{ text: data.text === data.train ? undefined : data.text, evalText: data.evalText },
-      ...{ recipe: setup.recipe, fingerprint: setup.fingerprint },
+      ...{ recipe: setup.recipe, fingerprint: setup.fingerprint, identity: identity ?? {} },
+      keptCheckpoints: common.saveTotalLimit ?? 0,
       options: { ...options, maxLength, ...setup.resolved },
       stages: stages.length > 1 ? Object.fromEntries(stages.map((run) => [run.name, stageRecord(run)])) : undefined,
       ...{ judged, events, notes, seconds, stopped },
       steps: { done: steps, planned },
     };
-    const files = common.out === undefined ? undefined : openFolder(runtime, common.out);
-    const saved = files && (await saveRun(files, model, record, common.overwrite ?? false));
+    const saved = await folder?.finish((files) => saveRun(files, model, record, common.overwrite ?? false), !stopped);
     if (failure) throw failure;
     if (profile) await device.attempt((executor) => executor.finished());
     return {
       ...{ model, judged, notes, steps, seconds, metrics, profile },
       complete: stopped === undefined,
-      ...{ folder: files?.folder, sha256: saved?.sha256 },
+      ...{ folder: folder?.files.folder, sha256: saved?.sha256 },
     };
   } finally {
     device.dispose();
   }
+}
+
+/** Of two heads, that of the last stage is what the student is for. */
+function lastTasks({ student, stages }: Setup): readonly Task[] | undefined {
+  if (!student.config.tasks) return undefined;
+  return [readsVocabulary(stages[stages.length - 1].stage) ? "maskedLm" : "classification"];
+}
+
+/** What a run came to that ended before this one began. */
+async function finishedRun({ files }: RunFolder, record: JsonObject, setup: Setup): Promise<TrainingResult> {
+  const model = await loadModel(files, { tasks: lastTasks(setup) });
+  const { models, steps, seconds, notes, weights } = record as unknown as Finished;
+  return {
+    ...{ model: { ...model, name: setup.student.name }, steps: steps.done, complete: true, seconds, notes },
+    ...{ metrics: models[models.length - 1].metrics, judged: models, folder: files.folder, sha256: weights.sha256 },
+  };
 }
 
 /** A generator's words as events. */

@@ -144,6 +144,17 @@ const FIRST_SCALE = 65536;
 /** Of a recipe's matrices before training, as BERT's own. */
 const PROJECTION_DEVIATION = 0.02;
 
+/** What of a stage is in a trainer's state: its parameters with their moments, by their names in the executor. */
+export function stateShapes(structure: StepStructure): Map<string, readonly number[]> {
+  const shapes = new Map<string, readonly number[]>();
+  for (const [name, shape] of trainedParameters(structure)) {
+    const { gradient, ...moments } = companions(name);
+    for (const own of [name, ...Object.values(moments)]) shapes.set(own, shape);
+  }
+  if (structure.student.half) shapes.set(LOSS_SCALE.name, LOSS_SCALE.shape);
+  return shapes;
+}
+
 /** Steps that are enqueued before one must be done: the device has the next at hand, and the host no more than that. */
 const STEPS_IN_FLIGHT = 2;
 
@@ -271,11 +282,7 @@ export class Trainer {
 
   /** Everything from which the next step follows. Nothing may be enqueued before it is there. */
   async snapshot(): Promise<TrainerState> {
-    const shapes = this.#parameters.flatMap(([name, { shape, moments }]) =>
-      [name, ...moments].map((own): [string, readonly number[]] => [own, shape]),
-    );
-    if (this.structure.student.half) shapes.push([LOSS_SCALE.name, LOSS_SCALE.shape]);
-    const tensors = await readTensors(this.executor, shapes);
+    const tensors = await readTensors(this.executor, stateShapes(this.structure));
     return { microBatches: this.#microBatches, clock: this.#clock.state, tensors };
   }
 

@@ -66,23 +66,39 @@ describe.each<[string, () => Files]>([
     expect((await readdir(home, { recursive: true })).filter((name) => name.includes("out"))).toEqual([]);
   });
 
-  test("is refused when it exists, and replaced as a whole with overwrite", async () => {
+  test("is made once", async () => {
     const files = make();
     await files.create((draft) => draft.write("config.json", bytes("old")));
     await expect(files.create(async () => {})).rejects.toThrow(code("OUTPUT_EXISTS"));
-
-    const failing = files.create(
-      async (draft) => {
-        await draft.write("config.json", bytes("half"));
-        throw new Error("no more oil");
-      },
-      { overwrite: true },
-    );
-    await expect(failing).rejects.toThrow(/no more oil/);
     expect(await text(files, "config.json")).toBe("old");
 
-    await files.create((draft) => draft.write("new.txt", bytes("new")), { overwrite: true });
-    expect(await files.list()).toEqual(["new.txt"]);
+    // Of two at the same time one succeeds, and nothing is left of the other.
+    const attempts = ["a", "b", "c"].map((who) => files.sub("lock").create((draft) => draft.write("who", bytes(who))));
+    const outcomes = (await Promise.allSettled(attempts)).map(({ status }) => status);
+    expect(outcomes.filter((status) => status === "fulfilled")).toHaveLength(1);
+    expect(await text(files.sub("lock"), "who")).toBe("abc"[outcomes.indexOf("fulfilled")]);
+    expect(await files.folders()).toEqual(["lock"]);
+  });
+
+  test("has folders in it, which come and go as a whole", async () => {
+    const files = make();
+    await expect(files.folders()).rejects.toThrow(code("FOLDER_NOT_FOUND"));
+    await files.create((draft) => draft.write("config.json", bytes("{}")));
+    expect(await files.folders()).toEqual([]);
+    const sub = files.sub("checkpoint-2");
+    expect(await sub.exists()).toBe(false);
+    await sub.create((draft) => draft.write("a.txt", bytes("two")));
+    await files.sub("checkpoint-10").create(async () => {});
+    expect(await files.folders()).toEqual(["checkpoint-10", "checkpoint-2"]);
+    expect(await files.list()).toEqual(["config.json"]);
+    expect(await text(files.sub("checkpoint-2"), "a.txt")).toBe("two");
+    await sub.discard();
+    expect(await sub.exists()).toBe(false);
+    expect(await files.folders()).toEqual(["checkpoint-10"]);
+    await sub.create((draft) => draft.write("b.txt", bytes("again")));
+    expect(await sub.list()).toEqual(["b.txt"]);
+    await files.discard();
+    expect(await files.exists()).toBe(false);
   });
 
   test("keeps the old file when writing the new one fails", async () => {
@@ -113,6 +129,7 @@ describe.each<[string, () => Files]>([
         () => files.size(name),
         () => files.open(name),
         () => files.remove(name),
+        async () => files.sub(name),
       ];
       for (const attempt of attempts) {
         await expect((async () => attempt())()).rejects.toThrow(code("UNSAFE_FILE_NAME"));
@@ -160,17 +177,23 @@ describe("nodeFiles", () => {
     await expect(nodeFiles(join(home, "file/out")).create(async () => {})).rejects.toThrow(code("NOT_A_FOLDER"));
   });
 
-  test("overwrite replaces no folder that is not a model's", async () => {
-    const create = (name: string) => nodeFiles(join(home, name)).create(async () => {}, { overwrite: true });
-    await mkdir(join(home, "documents"));
-    await writeFile(join(home, "documents/letter.txt"), "dear");
-    await expect(create("documents")).rejects.toThrow(/not a model folder: it has files but no config\.json/);
-    await mkdir(join(home, "project/src"), { recursive: true });
-    await writeFile(join(home, "project/config.json"), "{}");
-    await expect(create("project")).rejects.toThrow(/holds src, which is no plain file/);
-    expect(await readdir(join(home, "documents"))).toEqual(["letter.txt"]);
-    await mkdir(join(home, "empty"));
-    await create("empty");
+  test("tidies up what interrupted writers left, and nothing else", async () => {
+    const id = "0b9ee6a2-6c42-4a5e-8a6e-0d9cf3a1a0ff";
+    const left = [
+      `out/.checkpoint-2.${id}.partial`,
+      `out/.checkpoint-1.${id}.old`,
+      `.out.${id}.old`,
+      `.out.${id}.partial`,
+    ];
+    for (const name of left) {
+      await mkdir(join(home, name), { recursive: true });
+      await writeFile(join(home, name, "a.txt"), "half");
+    }
+    await writeFile(join(home, `out/.config.json.${id}.partial`), "half");
+    const mine = [`.in.${id}.old`, "out/.git.partial", "out/a.partial", `out/.a.${id}`].sort();
+    for (const name of mine) await writeFile(join(home, name), "mine");
+    await nodeFiles(join(home, "out")).tidy();
+    expect((await readdir(home, { recursive: true })).sort()).toEqual([...mine, "out"].sort());
   });
 
   test("errors name the folder as the user wrote it", async () => {

@@ -327,10 +327,35 @@ describe("writeModelFolder", () => {
     for (const name of await a.list()) expect(await b.read(name)).toEqual(await a.read(name));
   });
 
-  test("refuses an existing folder, NaN, a lost tokenizer and a clash of names, and leaves nothing", async () => {
-    await expect(writeModelFolder(memoryFiles({}), model())).rejects.toThrow(/allow --overwrite/);
-    await writeModelFolder(memoryFiles({}), model(), { overwrite: true });
+  test("over another model, at no moment is the folder a mixture that reads as one", async () => {
+    const files = memoryFiles({ "notes.txt": "mine" });
+    await writeModelFolder(files, { ...model(), weights: new Map([["bert.w", tensor([2], 3)]]) });
+    const steps: string[] = [];
+    for (const name of ["write", "remove"] as const) {
+      const real = files[name].bind(files) as (...given: unknown[]) => Promise<void>;
+      Object.assign(files, {
+        [name]: async (...given: unknown[]) => {
+          await real(...given);
+          steps.push(`${name} ${given[0]}`);
+          const whole = (await files.size("config.json")) !== undefined;
+          expect(whole, steps.join()).toBe(
+            !steps.includes("remove config.json") || steps.includes("write config.json"),
+          );
+        },
+      });
+    }
+    await writeModelFolder(files, model());
+    expect(steps.slice(0, 3)).toEqual(["remove limbeck.json", "remove metrics.jsonl", "remove config.json"]);
+    expect(steps.slice(-4)).toEqual(
+      ["model.safetensors", "config.json", "metrics.jsonl", "limbeck.json"].map((name) => `write ${name}`),
+    );
+    expect(await files.read("notes.txt")).toHaveLength(4);
+    steps.length = 0;
+    await writeModelFolder(files, model(), { alone: true });
+    expect(await files.size("notes.txt")).toBeUndefined();
+  });
 
+  test("refuses NaN, a lost tokenizer and a clash of names, and leaves nothing", async () => {
     const files = memoryFiles();
     const broken = model();
     broken.weights.get("bert.w")!.data[1] = Number.POSITIVE_INFINITY;
