@@ -222,6 +222,7 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
       yield* notes();
       yield event;
     });
+    stopping ||= signal?.aborted ?? false;
   };
   if (inputs.evalText && step === 0) yield* evaluation();
   for (; step < planned && !stopping; epoch++, batch = 0) {

@@ -345,6 +345,30 @@ describe("runs that end early", () => {
     expect((await limbeck("predict --model stopped", "fine\n")).code).toBe(0);
   });
 
+  test("a second process is refused while one trains; Ctrl-C twice ends at once; --resume goes on, and then finds nothing to do", async () => {
+    const args = "finetune --model base --train train.tsv --out shared --threads 1 --epochs 200 --save-steps 5";
+    const { child, ended } = start(args.split(" "));
+    const begun = new Promise<void>((resolve) =>
+      child.stderr.on("data", (text: string) => text.includes("checkpoint after step 5:") && resolve()),
+    );
+    await begun;
+    const second = await limbeck(`${args} --resume`);
+    expect([second.code, second.stderr]).toEqual([1, expect.stringContaining(`process ${child.pid} on`)]);
+    child.kill("SIGINT");
+    child.kill("SIGINT");
+    child.stderr.on("data", () => child.kill("SIGINT"));
+    expect((await ended).code).toBe(130);
+    const changed = await limbeck(`${args} --resume --seed 3`);
+    expect([changed.code, changed.stderr]).toEqual([2, expect.stringContaining("  stages.task.seed: 42 → 3\n")]);
+    const third = await limbeck(`${args} --resume`);
+    expect(third.code, third.stderr).toBe(0);
+    expect(third.stderr).toMatch(/goes on behind shared[/]checkpoint-\d+/);
+    const before = await read("shared/limbeck.json");
+    const fourth = await limbeck(`${args} --resume`);
+    expect([fourth.code, fourth.stderr]).toEqual([0, "the run in shared is finished: nothing is changed\n"]);
+    expect(await read("shared/limbeck.json")).toBe(before);
+  });
+
   test("a loss that is no number: exit 1, the last good weights are kept", async () => {
     const { code, stdout, stderr } = await limbeck(
       `finetune --model base --out lost --learning-rate 1e9 --warmup-ratio 0 --max-grad-norm 0 --json ${SMALL}0`,
