@@ -43,7 +43,8 @@ export function differences(before: Identity, now: Identity): string[] {
 }
 
 function* leaves(value: unknown, at = ""): Generator<[name: string, json: string]> {
-  if (!isObject(value)) yield [at, JSON.stringify(value)];
+  const nested = isObject(value) || (Array.isArray(value) && value.some(isObject));
+  if (!nested) yield [at, JSON.stringify(value)];
   else for (const [key, own] of Object.entries(value)) yield* leaves(own, at === "" ? key : `${at}.${key}`);
 }
 

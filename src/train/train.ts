@@ -12,7 +12,7 @@ import { masksTokens, needsTeacher, type Recipe } from "../recipes/recipe.ts";
 import { readsVocabulary } from "../recipes/vocabulary.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import type { CacheFolder } from "./cacheFolder.ts";
-import { partsOf, stateOf } from "./checkpoint.ts";
+import { type Checkpoint, partsOf, stateOf } from "./checkpoint.ts";
 import { type EncodedSet, encode, measureLatency, perplexity, predictAll, score, truncationNote } from "./evaluate.ts";
 import { type Identity, identityOf, modelIdentity } from "./identity.ts";
 import { judgingPrograms, trainingPrograms } from "./largest.ts";
@@ -43,6 +43,7 @@ import {
 import { KEEPING, type KeepingOptions, RunFolder, resumes } from "./runFolder.ts";
 import { type DataSource, type FolderSource, maxLengthFor, openData, openDevice, openFolder } from "./session.ts";
 import type { RunStage, StageChoice } from "./stages.ts";
+import type { TrainerState } from "./state.ts";
 import type { Substitutes } from "./substitutes.ts";
 import { hashOfRows, openTaught, type TaughtRows } from "./taught.ts";
 import { maskedRows, openText, textRows } from "./text.ts";
@@ -277,18 +278,14 @@ async function* trainIn(
     ...(await identityOf(given, common)),
     teachers: await Promise.all(teachers.map(modelIdentity)),
     // What became of the data: token ids, of copies too.
-    rows: await Promise.all(stages.map((run) => hashOfRows(rowsOf(run).rows))),
+    rows: Object.fromEntries(
+      await Promise.all(stages.map(async (run) => [run.name, await hashOfRows(rowsOf(run).rows)])),
+    ),
   };
-  const begun = folder && identity && (yield* withTold(folder.begin(identity), note));
-  if (begun && "finished" in begun) return await finishedRun(folder as RunFolder, begun.finished, given);
-  const before = begun?.checkpoint;
-  const firstStage = before ? stages.findIndex(({ name }) => name === before.stage) : 0;
-  if (firstStage < 0)
-    throw new InputError("CHECKPOINT_STAGE", `the run has no stage "${before?.stage}" that it could go on with.`, {
-      where: begun?.name,
-    });
-  const start = begun && stateOf(begun.checkpoint, structures[firstStage], begun.name);
-  const setup = before ? { ...given, student: { ...given.student, weights: before.weights } } : given;
+  const resumed = folder && identity && (yield* resumedIn(folder, identity, structures, stages));
+  if (resumed && "finished" in resumed) return await finishedRun(folder as RunFolder, resumed.finished, given);
+  const { before, firstStage = 0 } = resumed ?? {};
+  const setup = resumed ? { ...given, student: { ...given.student, weights: resumed.weights } } : given;
   const { student } = setup;
   const events: Recorded[] = [...(before?.events ?? [])];
   const notes: string[] = [...(before?.notes ?? [])];
@@ -316,7 +313,7 @@ async function* trainIn(
       before &&
       before.numerics !== device.numerics &&
       `the checkpoint was computed by ${before.numerics}: on ${device.numerics} the run will not end with the bytes that it would have had there`;
-    for (const text of [begun?.forced ?? [], moved || []].flat()) {
+    for (const text of [resumed?.forced ?? [], moved || []].flat()) {
       notes.push(text);
       yield note(text);
     }
@@ -374,8 +371,10 @@ async function* trainIn(
       const optimizer = optimizerOptions(run.options);
       const taught = setup.cache && (yield* withTold(openTaught(setup.cache, taughtRows(run, structures[i])), tell));
       const how = { optimizer, seed: run.options.seed, taught: taught !== undefined };
-      const here = i === firstStage ? before : undefined;
-      const trainer = new LastingTrainer(device, structures[i], how, here && start);
+      const here = i === firstStage ? resumed : undefined;
+      const trainer = new LastingTrainer(device, structures[i], how, here?.start);
+      // Twice the size of the student: not to be kept for the rest of the run.
+      if (here) here.start = undefined;
       const save = async (loop: LoopState): Promise<TrainingEvent> => {
         const state = await trainer.snapshot();
         const step = stepsBefore + loop.step;
@@ -391,7 +390,7 @@ async function* trainIn(
         ...(stages.length > 1 ? { stage: run.name } : {}),
         parameters: parameterCount(student.config),
         signal: common.signal,
-        from: here?.loop,
+        from: here?.before.loop,
         ...(folder ? { save, saveSteps: common.saveSteps ?? KEEPING.saveSteps } : {}),
       });
       try {
@@ -458,6 +457,35 @@ async function* trainIn(
   } finally {
     device.dispose();
   }
+}
+
+interface Resumed {
+  readonly before: Omit<Checkpoint, "trainer" | "weights">;
+  readonly weights: Weights;
+  readonly firstStage: number;
+  /** What the trainer of that stage begins with. */
+  start: TrainerState | undefined;
+  readonly forced?: string;
+}
+
+/** The checkpoint that the run goes on from, as far as it fits these stages. */
+async function* resumedIn(
+  folder: RunFolder,
+  identity: Identity,
+  structures: readonly StepStructure[],
+  stages: readonly RunStage[],
+): AsyncGenerator<TrainingEvent, Resumed | { finished: JsonObject } | undefined> {
+  const begun = yield* withTold(folder.begin(identity), note);
+  if (!begun || "finished" in begun) return begun;
+  const { checkpoint, name, forced } = begun;
+  const firstStage = stages.findIndex(({ name }) => name === checkpoint.stage);
+  if (firstStage < 0)
+    throw new InputError("CHECKPOINT_STAGE", `the run has no stage "${checkpoint.stage}" that it could go on with.`, {
+      where: name,
+    });
+  const start = stateOf(checkpoint, structures[firstStage], name);
+  const { trainer, weights, ...before } = checkpoint;
+  return { before, weights, firstStage, start, forced };
 }
 
 /** Of two heads, that of the last stage is what the student is for. */
