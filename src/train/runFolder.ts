@@ -58,9 +58,13 @@ export class RunFolder {
           if (!(await files.exists())) throw error;
         });
     } else await checkOwn(files, options);
-    const lock = yield* Lock.take(runtime, files);
-    const folder = new RunFolder(files, options, lock);
-    await files.tidy();
+    const folder = new RunFolder(files, options, yield* Lock.take(runtime, files));
+    try {
+      await files.tidy();
+    } catch (error) {
+      await folder.close();
+      throw error;
+    }
     return folder;
   }
 
