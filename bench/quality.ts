@@ -7,7 +7,7 @@
 // cell is a line of bench/results/quality.jsonl and is not run again, so a run may be stopped and resumed. Nothing is chosen by the evaluation:
 // the student after its last step is judged, on development and test set together.
 
-import { appendFile, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual, parseArgs } from "node:util";
 import { type Example, readDataset } from "../src/data/dataset.ts";
@@ -245,20 +245,21 @@ async function finish(name: string, run: Run) {
 
 const common = { ...device, loggingSteps: 100, evalSteps: 1e9, signal: stop.signal };
 
-/** A folder that is made once: under another name until it is whole. */
-async function made(name: string, make: (out: string) => Promise<unknown>): Promise<string> {
-  const folder = `${options.work}/${name}`;
-  if (!(await exists(`${folder}/model.safetensors`))) {
-    await mkdir(options.work, { recursive: true });
-    await rm(folder, { recursive: true, force: true });
-    await make(folder);
-  }
-  return folder;
+/** A folder that is made once; where its run was stopped, it goes on. */
+async function made(
+  name: string,
+  make: (kept: { out: string; resume: true; saveSteps: number }) => Promise<unknown>,
+): Promise<string> {
+  const out = `${options.work}/${name}`;
+  const record = await readFile(`${out}/limbeck.json`, "utf8").catch(() => "{}");
+  await mkdir(options.work, { recursive: true });
+  if (JSON.parse(record).complete !== true) await make({ out, resume: true, saveSteps: 200 });
+  return out;
 }
 
 const taskTeacher = () =>
-  made(`teacher-${options.task}`, async (out) => {
-    const own = { ...task.teacher, batchSize: 32, seed: 1, model: base(), train: await trainingRows(0), out };
+  made(`teacher-${options.task}`, async (kept) => {
+    const own = { ...task.teacher, batchSize: 32, seed: 1, model: base(), train: await trainingRows(0), ...kept };
     return finish("teacher", finetune({ ...common, ...own }));
   });
 
@@ -266,8 +267,8 @@ const taskTeacher = () =>
 async function ibTeacher(): Promise<string> {
   const [teacher, train] = [await taskTeacher(), await trainingRows(0)];
   const relations = { ...onText(), recipe: part("minilm-v2", true), relationHeads: 32, textTeacher: base() };
-  const begun = await made("text-ib", (out) =>
-    finish("IB-BERT on plain text", distill({ ...common, ...relations, teacher, train, student: IB, out })),
+  const begun = await made("text-ib", (kept) =>
+    finish("IB-BERT on plain text", distill({ ...common, ...relations, teacher, train, student: IB, ...kept })),
   );
   const own = {
     ...fresh,
@@ -279,7 +280,7 @@ async function ibTeacher(): Promise<string> {
     train,
     student: begun,
   };
-  return made(`teacher-ib-${options.task}`, (out) => finish("IB-BERT", distill({ ...common, ...own, out })));
+  return made(`teacher-ib-${options.task}`, (kept) => finish("IB-BERT", distill({ ...common, ...own, ...kept })));
 }
 
 /** A million tokens of IMDB, if nothing else is asked for. */
@@ -291,8 +292,8 @@ const onText = () => ({
 
 /** The base with a masked-LM head, both trained. */
 const maskedLm = () =>
-  made("masked-lm", async (out) => {
-    const own = { ...onText(), learningRate: 3e-4, mlmSmoothing: 0, model: base(), trainBody: true, out };
+  made("masked-lm", async (kept) => {
+    const own = { ...onText(), learningRate: 3e-4, mlmSmoothing: 0, model: base(), trainBody: true, ...kept };
     return finish("masked-lm", pretrain({ ...common, ...own, evalText: await wikitext() }));
   });
 
@@ -333,7 +334,7 @@ async function afterText(
   };
   const chosen = { student, recipe: part(recipe, true, text.without) };
   const own = { ...onText(), ...text.options, ...(await teachers[text.teacher]()), ...chosen };
-  return made(`text-${name}`, (out) => finish(`${name} on plain text`, distill({ ...common, ...own, out })));
+  return made(`text-${name}`, (kept) => finish(`${name} on plain text`, distill({ ...common, ...own, ...kept })));
 }
 
 interface HeldOut {
