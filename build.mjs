@@ -86,17 +86,20 @@ async function shaders() {
 }
 
 async function wasm() {
-  for (const target of ["threads", "single"]) {
-    const output = `dist/limbeck.${target}.wasm`;
-    if (!(await outdated(output, ["assembly", "asconfig.json", "build.mjs"]))) continue;
-    // Renamed when whole: tests that run meanwhile must not read half a module.
-    const partial = `dist/.${target}.${process.pid}.wasm`;
-    try {
-      await tool(binary("assemblyscript", "asc"), ["assembly/index.ts", "--target", target, "--outFile", partial]);
-      await rename(join(root, partial), join(root, output));
-    } finally {
-      await rm(join(root, partial), { force: true });
-    }
+  const { targets } = JSON.parse(await readFile(join(root, "asconfig.json"), "utf8"));
+  await Promise.all(Object.keys(targets).map(wasmTarget));
+}
+
+async function wasmTarget(target) {
+  const output = `dist/limbeck.${target}.wasm`;
+  if (!(await outdated(output, ["assembly", "asconfig.json", "build.mjs"]))) return;
+  // Renamed when whole: tests that run meanwhile must not read half a module.
+  const partial = `dist/.${target}.${process.pid}.wasm`;
+  try {
+    await tool(binary("assemblyscript", "asc"), ["assembly/index.ts", "--target", target, "--outFile", partial]);
+    await rename(join(root, partial), join(root, output));
+  } finally {
+    await rm(join(root, partial), { force: true });
   }
 }
 

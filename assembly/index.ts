@@ -51,7 +51,7 @@ export function run(list: usize, ith: u32, nth: u32, sync: usize): void {
 function dispatch(cmd: usize, ith: u32, nth: u32, sync: usize): void {
   switch (load<u32>(cmd)) {
     case Opcode.matmul:
-      matmul(cmd, ith, nth);
+      matmul(cmd, ith, nth, sync);
       break;
     case Opcode.columnSum:
       columnSum(cmd, ith, nth);

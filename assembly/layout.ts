@@ -13,12 +13,21 @@ export const SYNC_FAILED = 384; // 1 + number of the thread that failed, 0 while
 export const SYNC_WORK = 512; // runs begun; what an idle thread waits on
 export const SYNC_LIST = 516; // address of the list of that run
 export const SYNC_STOP = 520; // 1: threads end
+export const SYNC_TILE = 524; // which register tile products use, a Tile
 export const SYNC_MESSAGE = 640; // UTF-8 text of the failure, its length in bytes first
 export const SYNC_MESSAGE_BYTES = 380;
 
 /** Block sizes of the matrix product: rows and columns of a register tile, and what is packed at a time. */
 export const TILE_ROWS = 4;
 export const TILE_COLUMNS = 8;
+/** The ways in which the register tile is written (kernels/tile.ts); `each` takes them in turn, block by block. */
+export enum Tile {
+  each = 0,
+  rows = 1,
+  columns = 2,
+  lanes = 3,
+}
+export const TILES = 3;
 export const BLOCK_ROWS = 64;
 export const BLOCK_COLUMNS = 384;
 export const BLOCK_DEPTH = 384;

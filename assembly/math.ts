@@ -1,7 +1,9 @@
-// exp, log, erf, tanh and the logistic function of four f32 lanes, from + − × ÷ and bit operations only, so that every engine and CPU gives the same bits.
+// exp, log, erf, tanh and the logistic function of four f32 lanes, from + − × ÷ and bit operations only, so that in the strict build every engine and CPU gives the same bits.
 // The shaders use the same formulas and the same constants. Polynomials were fitted here by least squares with Lawson's reweighting
 // (towards the smallest maximum), each coefficient rounded to f32 before the next was fitted. Largest errors found, over every 31st
 // f32 (erf: every 127th): exp 0.97 ulp, log 0.82 ulp, erf 1.28 ulp (7.7e-8), tanh 1.32 ulp (7.9e-8). A NaN gives a NaN.
+
+import { madd } from "./madd";
 
 // x = n·ln 2 + f: the high part of ln 2 has 9 bits, so n·LN2_HIGH is exact.
 const INVERSE_LN2: f32 = 1.4426950216293335;
@@ -56,9 +58,8 @@ const TANH_4: f32 = -0.005710892844945192;
 
 const SIGN_BIT: i32 = 0x80000000;
 
-/** a·b + c, rounded twice. */
 function mulAdd(a: v128, b: v128, c: f32): v128 {
-  return f32x4.add(f32x4.mul(a, b), f32x4.splat(c));
+  return madd(a, b, f32x4.splat(c));
 }
 
 /** 2ⁿ for −126 ≤ n ≤ 127. */

@@ -2,6 +2,7 @@
 // A row is read and written four floats at a time; `left` is how many floats of the row remain, so the last vector of a row whose
 // width is no multiple of four neither reads nor writes the next row.
 
+import { madd } from "./madd";
 import { exp } from "./math";
 import { share } from "./thread";
 
@@ -69,7 +70,7 @@ export function sumOf(x: usize, n: u32): f32 {
 export function dot(a: usize, b: usize, n: u32): f32 {
   let sum = f32x4.splat(0);
   for (let i: u32 = 0; i < n; i += 4) {
-    sum = f32x4.add(sum, f32x4.mul(take(a + (i << 2), n - i), take(b + (i << 2), n - i)));
+    sum = madd(take(a + (i << 2), n - i), take(b + (i << 2), n - i), sum);
   }
   return total(sum);
 }

@@ -18,7 +18,9 @@ if (!names.includes(name)) {
 // The kernels and the thread are looked for beside the bundle.
 const out = `${root}dist/bench`;
 await mkdir(out, { recursive: true });
-for (const file of ["limbeck.threads.wasm", "limbeck.single.wasm", "thread.js"])
+for (const file of ["", "fast."]
+  .flatMap((fast) => [`limbeck.${fast}single.wasm`, `limbeck.${fast}threads.wasm`])
+  .concat("thread.js"))
   await cp(`${root}dist/${file}`, `${out}/${file}`).catch(() => {
     console.error(`dist/${file} is missing: run \`npm run build\` first.`);
     process.exit(2);

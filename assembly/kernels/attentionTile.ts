@@ -1,5 +1,6 @@
 // The inner loops of attention: one row against four, and four rows at once, as many sums as keep both adders of a core busy.
 
+import { madd } from "../madd";
 import { put, take } from "../rows";
 
 /** The sums of the lanes of a, b, c and e as one vector, each (0 + 2) + (1 + 3). */
@@ -19,18 +20,18 @@ export function pairs(q: usize, k0: usize, k1: usize, k2: usize, k3: usize, d: u
   let p: u32 = 0;
   for (; p < whole; p += 16) {
     const x = v128.load(q + p);
-    a = f32x4.add(a, f32x4.mul(x, v128.load(k0 + p)));
-    b = f32x4.add(b, f32x4.mul(x, v128.load(k1 + p)));
-    c = f32x4.add(c, f32x4.mul(x, v128.load(k2 + p)));
-    e = f32x4.add(e, f32x4.mul(x, v128.load(k3 + p)));
+    a = madd(x, v128.load(k0 + p), a);
+    b = madd(x, v128.load(k1 + p), b);
+    c = madd(x, v128.load(k2 + p), c);
+    e = madd(x, v128.load(k3 + p), e);
   }
   const left = d & 3;
   if (left !== 0) {
     const x = take(q + p, left);
-    a = f32x4.add(a, f32x4.mul(x, take(k0 + p, left)));
-    b = f32x4.add(b, f32x4.mul(x, take(k1 + p, left)));
-    c = f32x4.add(c, f32x4.mul(x, take(k2 + p, left)));
-    e = f32x4.add(e, f32x4.mul(x, take(k3 + p, left)));
+    a = madd(x, take(k0 + p, left), a);
+    b = madd(x, take(k1 + p, left), b);
+    c = madd(x, take(k2 + p, left), c);
+    e = madd(x, take(k3 + p, left), e);
   }
   return totals(a, b, c, e);
 }
@@ -64,10 +65,10 @@ export function mixRows(
     let wk = w;
     for (let k: u32 = 0; k < count; k++) {
       const value = take(xk, left);
-      a0 = f32x4.add(a0, f32x4.mul(v128.load32_splat(wk), value));
-      a1 = f32x4.add(a1, f32x4.mul(v128.load32_splat(wk + to1), value));
-      a2 = f32x4.add(a2, f32x4.mul(v128.load32_splat(wk + to2), value));
-      a3 = f32x4.add(a3, f32x4.mul(v128.load32_splat(wk + to3), value));
+      a0 = madd(v128.load32_splat(wk), value, a0);
+      a1 = madd(v128.load32_splat(wk + to1), value, a1);
+      a2 = madd(v128.load32_splat(wk + to2), value, a2);
+      a3 = madd(v128.load32_splat(wk + to3), value, a3);
       xk += xStep;
       wk += kStep;
     }

@@ -1,6 +1,7 @@
 // What both directions of time in an lstm share: products of the rows of one time step with rows of a matrix, and which sequences and
 // units they are of. Every product is four sums, of every fourth term each, then one tree: the same bits whichever function makes it.
 
+import { madd } from "../madd";
 import { take } from "../rows";
 import { share } from "../thread";
 import { totals } from "./attentionTile";
@@ -54,34 +55,34 @@ export function twoByFour(to: usize, x: usize, y: usize, w: usize, step: u32, co
     const a = v128.load(x + p);
     const b = v128.load(y + p);
     let v = v128.load(w + p);
-    x0 = f32x4.add(x0, f32x4.mul(a, v));
-    y0 = f32x4.add(y0, f32x4.mul(b, v));
+    x0 = madd(a, v, x0);
+    y0 = madd(b, v, y0);
     v = v128.load(w1 + p);
-    x1 = f32x4.add(x1, f32x4.mul(a, v));
-    y1 = f32x4.add(y1, f32x4.mul(b, v));
+    x1 = madd(a, v, x1);
+    y1 = madd(b, v, y1);
     v = v128.load(w2 + p);
-    x2 = f32x4.add(x2, f32x4.mul(a, v));
-    y2 = f32x4.add(y2, f32x4.mul(b, v));
+    x2 = madd(a, v, x2);
+    y2 = madd(b, v, y2);
     v = v128.load(w3 + p);
-    x3 = f32x4.add(x3, f32x4.mul(a, v));
-    y3 = f32x4.add(y3, f32x4.mul(b, v));
+    x3 = madd(a, v, x3);
+    y3 = madd(b, v, y3);
   }
   const left = n & 3;
   if (left !== 0) {
     const a = take(x + p, left);
     const b = take(y + p, left);
     let v = take(w + p, left);
-    x0 = f32x4.add(x0, f32x4.mul(a, v));
-    y0 = f32x4.add(y0, f32x4.mul(b, v));
+    x0 = madd(a, v, x0);
+    y0 = madd(b, v, y0);
     v = take(w1 + p, left);
-    x1 = f32x4.add(x1, f32x4.mul(a, v));
-    y1 = f32x4.add(y1, f32x4.mul(b, v));
+    x1 = madd(a, v, x1);
+    y1 = madd(b, v, y1);
     v = take(w2 + p, left);
-    x2 = f32x4.add(x2, f32x4.mul(a, v));
-    y2 = f32x4.add(y2, f32x4.mul(b, v));
+    x2 = madd(a, v, x2);
+    y2 = madd(b, v, y2);
     v = take(w3 + p, left);
-    x3 = f32x4.add(x3, f32x4.mul(a, v));
-    y3 = f32x4.add(y3, f32x4.mul(b, v));
+    x3 = madd(a, v, x3);
+    y3 = madd(b, v, y3);
   }
   v128.store(to, totals(x0, x1, x2, x3));
   v128.store(to, totals(y0, y1, y2, y3), 16);
@@ -111,26 +112,26 @@ export function oneByEight(to: usize, x: usize, w: usize, v: usize, step: u32, c
   let p: u32 = 0;
   for (; p < whole; p += 16) {
     const h = v128.load(x + p);
-    a0 = f32x4.add(a0, f32x4.mul(h, v128.load(w + p)));
-    a1 = f32x4.add(a1, f32x4.mul(h, v128.load(w1 + p)));
-    a2 = f32x4.add(a2, f32x4.mul(h, v128.load(w2 + p)));
-    a3 = f32x4.add(a3, f32x4.mul(h, v128.load(w3 + p)));
-    b0 = f32x4.add(b0, f32x4.mul(h, v128.load(v + p)));
-    b1 = f32x4.add(b1, f32x4.mul(h, v128.load(v1 + p)));
-    b2 = f32x4.add(b2, f32x4.mul(h, v128.load(v2 + p)));
-    b3 = f32x4.add(b3, f32x4.mul(h, v128.load(v3 + p)));
+    a0 = madd(h, v128.load(w + p), a0);
+    a1 = madd(h, v128.load(w1 + p), a1);
+    a2 = madd(h, v128.load(w2 + p), a2);
+    a3 = madd(h, v128.load(w3 + p), a3);
+    b0 = madd(h, v128.load(v + p), b0);
+    b1 = madd(h, v128.load(v1 + p), b1);
+    b2 = madd(h, v128.load(v2 + p), b2);
+    b3 = madd(h, v128.load(v3 + p), b3);
   }
   const left = n & 3;
   if (left !== 0) {
     const h = take(x + p, left);
-    a0 = f32x4.add(a0, f32x4.mul(h, take(w + p, left)));
-    a1 = f32x4.add(a1, f32x4.mul(h, take(w1 + p, left)));
-    a2 = f32x4.add(a2, f32x4.mul(h, take(w2 + p, left)));
-    a3 = f32x4.add(a3, f32x4.mul(h, take(w3 + p, left)));
-    b0 = f32x4.add(b0, f32x4.mul(h, take(v + p, left)));
-    b1 = f32x4.add(b1, f32x4.mul(h, take(v1 + p, left)));
-    b2 = f32x4.add(b2, f32x4.mul(h, take(v2 + p, left)));
-    b3 = f32x4.add(b3, f32x4.mul(h, take(v3 + p, left)));
+    a0 = madd(h, take(w + p, left), a0);
+    a1 = madd(h, take(w1 + p, left), a1);
+    a2 = madd(h, take(w2 + p, left), a2);
+    a3 = madd(h, take(w3 + p, left), a3);
+    b0 = madd(h, take(v + p, left), b0);
+    b1 = madd(h, take(v1 + p, left), b1);
+    b2 = madd(h, take(v2 + p, left), b2);
+    b3 = madd(h, take(v3 + p, left), b3);
   }
   v128.store(to, totals(a0, a1, a2, a3));
   v128.store(to, totals(b0, b1, b2, b3), 32);

@@ -4,12 +4,24 @@
 // Blocking after Goto and van de Geijn 2008 ("Anatomy of High-Performance Matrix Multiplication"): a panel of b stays in the first cache,
 // a block of a in the second. Each thread multiplies its own rectangle of C and packs for itself: MATMUL_SCRATCH bytes a thread.
 
-import { BLOCK_COLUMNS, BLOCK_DEPTH, BLOCK_ROWS, MATMUL_SCRATCH, TILE_COLUMNS, TILE_ROWS } from "../layout";
+import {
+  BLOCK_COLUMNS,
+  BLOCK_DEPTH,
+  BLOCK_ROWS,
+  MATMUL_SCRATCH,
+  SYNC_TILE,
+  TILE_COLUMNS,
+  TILE_ROWS,
+  TILES,
+  Tile,
+} from "../layout";
 import { share } from "../thread";
+import { block } from "./block";
 import { packColumns, packRows } from "./pack";
-import { tile } from "./tile";
+// biome-ignore lint/style/useImportType: AssemblyScript has no import type
+import { Columns, Lanes, Rows } from "./tile";
 
-export function matmul(cmd: usize, ith: u32, nth: u32): void {
+export function matmul(cmd: usize, ith: u32, nth: u32, sync: usize): void {
   const M = load<u32>(cmd, 36);
   const N = load<u32>(cmd, 40);
   const bands = threadRows(M, N, nth);
@@ -22,7 +34,8 @@ export function matmul(cmd: usize, ith: u32, nth: u32): void {
   const m1 = min(M, share(rows, band + 1, bands) * TILE_ROWS);
   const n0 = share(columns, strip, strips) * TILE_COLUMNS;
   const n1 = min(N, share(columns, strip + 1, strips) * TILE_COLUMNS);
-  if (m0 < m1 && n0 < n1) rectangle(cmd, <usize>load<u32>(cmd, 8) + <usize>ith * MATMUL_SCRATCH, m0, m1, n0, n1);
+  const scratch = <usize>load<u32>(cmd, 8) + <usize>ith * MATMUL_SCRATCH;
+  if (m0 < m1 && n0 < n1) rectangle(cmd, scratch, load<u32>(sync, SYNC_TILE), m0, m1, n0, n1);
 }
 
 /** In how many bands of rows to cut C (the rest of `nth` cuts columns): the largest share and what must be packed for it decide. */
@@ -46,7 +59,7 @@ function ceilDiv(a: u32, b: u32): u32 {
   return (a + b - 1) / b;
 }
 
-function rectangle(cmd: usize, scratch: usize, m0: u32, m1: u32, n0: u32, n1: u32): void {
+function rectangle(cmd: usize, scratch: usize, kind: u32, m0: u32, m1: u32, n0: u32, n1: u32): void {
   const C = <usize>load<u32>(cmd, 12);
   const accumulate = load<u32>(cmd, 16);
   const a = <usize>load<u32>(cmd, 20);
@@ -82,48 +95,15 @@ function rectangle(cmd: usize, scratch: usize, m0: u32, m1: u32, n0: u32, n1: u3
         packRows(scratch, a + <usize>m * outerA + <usize>k * innerA, outerA, innerA, rows, depth);
         // A power of two: no bit differs from one that comes after the sum.
         if (scale !== 0) times(scratch, load<f32>(scale, 4), ceilDiv(rows, TILE_ROWS) * TILE_ROWS * depth);
-        block(scratch, packedB, biasRow, edge, C + ((<usize>m * N + n) << 2), N, rows, columns, depth, start);
+        const c = C + ((<usize>m * N + n) << 2);
+        const way = kind !== Tile.each ? kind : 1 + (((cmd >> 3) + m / BLOCK_ROWS) % TILES);
+        if (way === Tile.columns) block<Columns>(scratch, packedB, biasRow, edge, c, N, rows, columns, depth, start);
+        else if (way === Tile.lanes) block<Lanes>(scratch, packedB, biasRow, edge, c, N, rows, columns, depth, start);
+        else block<Rows>(scratch, packedB, biasRow, edge, c, N, rows, columns, depth, start);
       }
       start = 1;
       k += BLOCK_DEPTH;
     } while (k < K);
-  }
-}
-
-/** C[rows, columns] from packed a [rows, depth] and packed b [depth, columns]. */
-function block(
-  a: usize,
-  b: usize,
-  bias: usize,
-  edge: usize,
-  C: usize,
-  N: u32,
-  rows: u32,
-  columns: u32,
-  depth: u32,
-  start: u32,
-): void {
-  const stride = (<usize>N) << 2;
-  const panelA = (<usize>depth * TILE_ROWS) << 2;
-  const panelB = (<usize>depth * TILE_COLUMNS) << 2;
-  for (let j: u32 = 0; j < columns; j += TILE_COLUMNS) {
-    let pa = a;
-    let c = C + ((<usize>j) << 2);
-    for (let i: u32 = 0; i < rows; i += TILE_ROWS) {
-      if (i + TILE_ROWS <= rows && j + TILE_COLUMNS <= columns) {
-        tile(pa, b, depth, bias, c, stride, start);
-      } else {
-        const h = min(TILE_ROWS, rows - i);
-        const w = min(TILE_COLUMNS, columns - j);
-        if (start !== 0) move(edge, 4 * TILE_COLUMNS, c, stride, h, w);
-        tile(pa, b, depth, bias, edge, 4 * TILE_COLUMNS, start);
-        move(c, stride, edge, 4 * TILE_COLUMNS, h, w);
-      }
-      pa += panelA;
-      c += stride * TILE_ROWS;
-    }
-    b += panelB;
-    bias += 4 * TILE_COLUMNS;
   }
 }
 
@@ -132,13 +112,5 @@ function times(p: usize, factor: f32, n: u32): void {
   for (; n !== 0; n -= 4) {
     v128.store(p, f32x4.mul(v128.load(p), by));
     p += 16;
-  }
-}
-
-function move(to: usize, toStride: usize, from: usize, fromStride: usize, rows: u32, columns: u32): void {
-  for (let i: u32 = 0; i < rows; i++) {
-    for (let j: u32 = 0; j < columns; j++) store<f32>(to + ((<usize>j) << 2), load<f32>(from + ((<usize>j) << 2)));
-    to += toStride;
-    from += fromStride;
   }
 }

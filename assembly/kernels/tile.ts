@@ -1,16 +1,28 @@
-// The register tile of the matrix product: 4 rows by 8 columns, eight sums in registers, one multiply and one add a step (never fused, so
-// every engine and processor gives the same bits). It reaches what strict 128-bit arithmetic allows (bench/); taller tiles spill registers.
+// The register tile of the matrix product: 4 rows by 8 columns, eight sums in registers. Engines differ in what they make of one and the
+// same loop, so it can be written in three ways, between which the executor chooses by their time (src/executors/tiles.ts). Every element
+// is one sequential sum in each, so the choice changes no bit.
+
+import { madd } from "../madd";
+
+// The ways are types, because a function is compiled anew for each type, without what is for others. Their sizes tell them apart.
+/** Two steps a turn, row by row. */
+export type Rows = u8;
+/** One step a turn, all rows of the first four columns before the others. */
+export type Columns = u16;
+/** As Rows, but four numbers of a are loaded at once and spread by shuffles: for engines that check every load against the memory's end. */
+export type Lanes = u32;
 
 /**
  * c[4, 8] = start + Σ_k a[k, 4]·b[k, 8], k ascending, one sequential sum for each element. a and b are packed; the rows of c are `stride`
  * bytes apart. start: the bias row (start 0), c itself (1), or c + bias (2).
  */
-export function tile(a: usize, b: usize, K: u32, bias: usize, c: usize, stride: usize, start: u32): void {
+export function tile<Way>(a: usize, b: usize, K: u32, bias: usize, c: usize, stride: usize, start: u32): void {
   const r1 = c + stride;
   const r2 = r1 + stride;
   const r3 = r2 + stride;
   let b0 = v128.load(bias);
   let b1 = v128.load(bias, 16);
+  let four = b0;
   let x = b0;
   let s00 = b0;
   let s01 = b1;
@@ -44,34 +56,53 @@ export function tile(a: usize, b: usize, K: u32, bias: usize, c: usize, stride: 
   while (b < end) {
     b0 = v128.load(b);
     b1 = v128.load(b, 16);
-    x = v128.load_splat<f32>(a);
-    s00 = f32x4.add(s00, f32x4.mul(x, b0));
-    s01 = f32x4.add(s01, f32x4.mul(x, b1));
-    x = v128.load_splat<f32>(a, 4);
-    s10 = f32x4.add(s10, f32x4.mul(x, b0));
-    s11 = f32x4.add(s11, f32x4.mul(x, b1));
-    x = v128.load_splat<f32>(a, 8);
-    s20 = f32x4.add(s20, f32x4.mul(x, b0));
-    s21 = f32x4.add(s21, f32x4.mul(x, b1));
-    x = v128.load_splat<f32>(a, 12);
-    s30 = f32x4.add(s30, f32x4.mul(x, b0));
-    s31 = f32x4.add(s31, f32x4.mul(x, b1));
+    if (sizeof<Way>() === sizeof<Columns>()) {
+      x = v128.load_splat<f32>(a);
+      const y = v128.load_splat<f32>(a, 4);
+      const z = v128.load_splat<f32>(a, 8);
+      four = v128.load_splat<f32>(a, 12);
+      s00 = madd(x, b0, s00);
+      s10 = madd(y, b0, s10);
+      s20 = madd(z, b0, s20);
+      s30 = madd(four, b0, s30);
+      s01 = madd(x, b1, s01);
+      s11 = madd(y, b1, s11);
+      s21 = madd(z, b1, s21);
+      s31 = madd(four, b1, s31);
+      a += 16;
+      b += 32;
+      continue;
+    }
+    if (sizeof<Way>() === sizeof<Lanes>()) four = v128.load(a);
+    x = sizeof<Way>() === sizeof<Lanes>() ? v128.shuffle<f32>(four, four, 0, 0, 0, 0) : v128.load_splat<f32>(a);
+    s00 = madd(x, b0, s00);
+    s01 = madd(x, b1, s01);
+    x = sizeof<Way>() === sizeof<Lanes>() ? v128.shuffle<f32>(four, four, 1, 1, 1, 1) : v128.load_splat<f32>(a, 4);
+    s10 = madd(x, b0, s10);
+    s11 = madd(x, b1, s11);
+    x = sizeof<Way>() === sizeof<Lanes>() ? v128.shuffle<f32>(four, four, 2, 2, 2, 2) : v128.load_splat<f32>(a, 8);
+    s20 = madd(x, b0, s20);
+    s21 = madd(x, b1, s21);
+    x = sizeof<Way>() === sizeof<Lanes>() ? v128.shuffle<f32>(four, four, 3, 3, 3, 3) : v128.load_splat<f32>(a, 12);
+    s30 = madd(x, b0, s30);
+    s31 = madd(x, b1, s31);
     // Leaving here rather than after the loop also keeps V8 from loading for both steps first, which would spill.
     if (b + 32 === end) break;
     b0 = v128.load(b, 32);
     b1 = v128.load(b, 48);
-    x = v128.load_splat<f32>(a, 16);
-    s00 = f32x4.add(s00, f32x4.mul(x, b0));
-    s01 = f32x4.add(s01, f32x4.mul(x, b1));
-    x = v128.load_splat<f32>(a, 20);
-    s10 = f32x4.add(s10, f32x4.mul(x, b0));
-    s11 = f32x4.add(s11, f32x4.mul(x, b1));
-    x = v128.load_splat<f32>(a, 24);
-    s20 = f32x4.add(s20, f32x4.mul(x, b0));
-    s21 = f32x4.add(s21, f32x4.mul(x, b1));
-    x = v128.load_splat<f32>(a, 28);
-    s30 = f32x4.add(s30, f32x4.mul(x, b0));
-    s31 = f32x4.add(s31, f32x4.mul(x, b1));
+    if (sizeof<Way>() === sizeof<Lanes>()) four = v128.load(a, 16);
+    x = sizeof<Way>() === sizeof<Lanes>() ? v128.shuffle<f32>(four, four, 0, 0, 0, 0) : v128.load_splat<f32>(a, 16);
+    s00 = madd(x, b0, s00);
+    s01 = madd(x, b1, s01);
+    x = sizeof<Way>() === sizeof<Lanes>() ? v128.shuffle<f32>(four, four, 1, 1, 1, 1) : v128.load_splat<f32>(a, 20);
+    s10 = madd(x, b0, s10);
+    s11 = madd(x, b1, s11);
+    x = sizeof<Way>() === sizeof<Lanes>() ? v128.shuffle<f32>(four, four, 2, 2, 2, 2) : v128.load_splat<f32>(a, 24);
+    s20 = madd(x, b0, s20);
+    s21 = madd(x, b1, s21);
+    x = sizeof<Way>() === sizeof<Lanes>() ? v128.shuffle<f32>(four, four, 3, 3, 3, 3) : v128.load_splat<f32>(a, 28);
+    s30 = madd(x, b0, s30);
+    s31 = madd(x, b1, s31);
     a += 32;
     b += 64;
   }

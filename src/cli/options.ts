@@ -267,7 +267,11 @@ const GROUPS = {
         oneOf("auto", "wasm", "webgpu", "reference"),
       ],
       ["--threads <n>", "default: the cores of this machine, at most 8", number],
-      ["--numerics <name>", "strict or fast (default: strict)", oneOf("strict", "fast")],
+      [
+        "--numerics <name>",
+        "of wasm: strict, the same bytes everywhere; fast: relaxed SIMD (default: strict)",
+        oneOf("strict", "fast"),
+      ],
       [
         "--gpu-features <list>",
         `of a GPU, to be used where it has them, or none (default: ${GPU_FEATURES.join(",")})`,

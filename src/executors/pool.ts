@@ -11,6 +11,8 @@ export interface Kernels {
   readonly threads: number;
   /** Runs the list at this address; returns when every command has been done. */
   run(list: number): void;
+  /** Runs it on the caller's thread alone, for measurements. */
+  alone(list: number): void;
   /** Turns of assembly/limit.ts, on the caller's thread. */
   limit(turns: number): void;
   dispose(): void;
@@ -73,8 +75,12 @@ export class ThreadPool implements Kernels {
     }
   }
 
+  alone(list: number): void {
+    this.#kernel.run(list, 0, 1, SYNC);
+  }
+
   limit(turns: number): void {
-    this.#kernel.limit(turns);
+    this.#kernel.limit(turns, 0.999, 0.001);
   }
 
   dispose(): void {

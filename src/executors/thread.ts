@@ -16,7 +16,7 @@ import type { ThreadStart } from "../runtimes/runtime.ts";
 /** The exports of the kernels' module. */
 export interface Kernel {
   run(list: number, ith: number, nth: number, sync: number): void;
-  limit(turns: number): number;
+  limit(turns: number, factor: number, addend: number): number;
 }
 
 // A waiting thread looks up at least this often. One that was killed cannot say so: no kernel's share takes LIMIT looks.

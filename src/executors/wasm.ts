@@ -12,10 +12,15 @@ import { Allocator, type Block } from "./allocator.ts";
 import type { Executor, Loaded, Numbers, Persistent } from "./executor.ts";
 import { type Kernels, ThreadPool } from "./pool.ts";
 import type { Profile, Work } from "./profile.ts";
+import { productsOf, TileChoice } from "./tiles.ts";
+import { wasmFeatures } from "./wasmFeatures.ts";
 import { wasmLimits, workOf } from "./wasmTimes.ts";
 
 const INITIAL_PAGES = 64;
 const MAXIMUM_PAGES = 65536;
+
+/** Strict: the same bits on every engine and processor. Fast: multiply-adds as the processor likes them. */
+export type Numerics = "strict" | "fast";
 
 interface Persisted extends Block {
   /** Bytes of the value now; the block may be larger. */
@@ -33,6 +38,8 @@ class Commands implements Loaded {
     readonly program: Program,
     readonly plan: Plan,
     readonly constants: ReadonlyMap<Value, Block>,
+    /** Multiplications and additions in products. */
+    readonly products: number,
     /** Of each command, for a profile. */
     readonly work: readonly Work[],
   ) {}
@@ -45,6 +52,8 @@ export class WasmExecutor implements Executor {
   readonly #persistent = new Map<string, Persisted>();
   readonly #pool: Kernels;
   readonly #profile: Profile | undefined;
+  /** Which register tile products use. */
+  readonly tiles: TileChoice;
   /** Temporaries of whichever program runs, and scratch of whichever command runs: one block each for all programs. */
   #slots: Block | undefined;
   #scratch: Block | undefined;
@@ -54,6 +63,8 @@ export class WasmExecutor implements Executor {
   private constructor(
     memory: WebAssembly.Memory,
     pool: Kernels,
+    /** Fast ones may be wanted where there are none. */
+    readonly numerics: { readonly is: Numerics; readonly wanted: Numerics },
     /** Why there are fewer threads than asked for, if so. */
     readonly note: string | undefined,
     reserve: number,
@@ -63,6 +74,7 @@ export class WasmExecutor implements Executor {
     this.#memory = memory;
     this.#profile = profile;
     this.#allocator = new Allocator(memory, HEAP + reserve);
+    this.tiles = new TileChoice(pool, memory, this.#allocator);
     if (profile) profile.limits = wasmLimits(pool, memory, this.#allocator);
   }
 
@@ -72,7 +84,7 @@ export class WasmExecutor implements Executor {
    */
   static async create(
     runtime: Runtime,
-    options: { threads: number; reserve?: number; profile?: Profile },
+    options: { threads: number; numerics?: Numerics; reserve?: number; profile?: Profile },
   ): Promise<WasmExecutor> {
     const missing = !runtime.startThread
       ? `limbeck starts no threads in a ${runtime.name}`
@@ -80,11 +92,14 @@ export class WasmExecutor implements Executor {
         ? "this host has no SharedArrayBuffer (a page needs cross-origin isolation)"
         : undefined;
     const threads = missing === undefined ? options.threads : 1;
+    const fast = options.numerics === "fast" && wasmFeatures().relaxedSimd;
+    const numerics = { is: fast ? ("fast" as const) : ("strict" as const), wanted: options.numerics ?? "strict" };
     const note = threads < options.threads ? `one thread instead of ${options.threads}: ${missing}` : undefined;
     const memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MAXIMUM_PAGES, shared: threads > 1 });
-    const module = await runtime.compile(threads > 1 ? "threads" : "single");
+    const build = threads > 1 ? "threads" : "single";
+    const module = await runtime.compile(fast ? `fast.${build}` : build);
     const pool = await ThreadPool.create(runtime, module, memory, threads);
-    return new WasmExecutor(memory, pool, note, options.reserve ?? 0, options.profile);
+    return new WasmExecutor(memory, pool, numerics, note, options.reserve ?? 0, options.profile);
   }
 
   get threads(): number {
@@ -106,7 +121,8 @@ export class WasmExecutor implements Executor {
     this.#slots = this.#atLeast(this.#slots, sum(planned.slots));
     const scratch = program.instructions.map(({ op, dims, inputs }) => op.scratch?.(dims, this.threads, inputs) ?? 0);
     this.#scratch = this.#atLeast(this.#scratch, Math.max(0, ...scratch));
-    return new Commands(program, planned, constants, this.#profile ? program.instructions.map(workOf) : []);
+    const work = this.#profile ? program.instructions.map(workOf) : [];
+    return new Commands(program, planned, constants, productsOf(program), work);
   }
 
   write(value: Persistent, data: Numbers): void {
@@ -128,6 +144,7 @@ export class WasmExecutor implements Executor {
       this.#pool.run(list);
       this.#profile?.add(commands.program.instructions[i].op.name, performance.now() - start, commands.work[i]);
     }
+    this.tiles.after(commands.products);
   }
 
   async read(value: Persistent): Promise<Numbers> {

@@ -14,8 +14,8 @@ export const browser: Runtime = {
 
   cores: () => navigator.hardwareConcurrency,
 
-  async compile(target) {
-    const url = new URL(`limbeck.${target}.wasm`, import.meta.url);
+  async compile(build) {
+    const url = new URL(`limbeck.${build}.wasm`, import.meta.url);
     try {
       const response = await fetch(url);
       if (!response.ok) throw new Error(`the server answered ${response.status}`);

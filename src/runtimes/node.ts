@@ -23,8 +23,8 @@ export const node: Runtime = {
 
   memory: totalmem,
 
-  async compile(target) {
-    const file = built(`limbeck.${target}.wasm`);
+  async compile(build) {
+    const file = built(`limbeck.${build}.wasm`);
     const bytes = await readFile(file).catch((cause) => {
       throw new LimbeckError("NOT_BUILT", "the compiled kernels are missing; run `npm run build`", {
         where: file.pathname,

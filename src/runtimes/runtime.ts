@@ -19,14 +19,17 @@ export interface ProcessId {
   readonly started?: string;
 }
 
+/** The builds of the kernels (asconfig.json): for shared memory and threads or for one thread, with strict or with fast numerics. */
+export type Build = "threads" | "single" | "fast.threads" | "fast.single";
+
 export interface Runtime {
   readonly name: string;
   /** How many threads can run at the same time. */
   cores(): number;
   /** Bytes of main memory, where the host tells. */
   memory?(): number;
-  /** The kernels: for shared memory and threads, or for one thread. */
-  compile(target: "threads" | "single"): Promise<WebAssembly.Module>;
+  /** The kernels. */
+  compile(build: Build): Promise<WebAssembly.Module>;
   /**
    * Starts a thread that serves the memory (`serveThread`) until its pool is disposed; settled when it serves, rejected with the reason
    * when it cannot. A serving thread does not keep the process alive; one that ends too early is reported by `fail`. Absent: this host

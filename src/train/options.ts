@@ -43,6 +43,7 @@ export interface DeviceOptions {
    * brings no WebGPU (Bun), or to share one; a given device keeps its limits and is not destroyed.
    */
   device: "auto" | "wasm" | "webgpu" | "reference" | GPU | GPUDevice;
+  /** Of WASM. "strict": the same bytes on every engine and processor. "fast": relaxed SIMD, where the engine has it; rounds as the processor does. */
   numerics: "strict" | "fast";
   /** 0: as many as the host has cores, at most 8. */
   threads: number;

@@ -67,7 +67,7 @@ export class LastingDevice {
 
   /** Where equal programs give equal bits. */
   get numerics(): string {
-    return [this.executor.name, this.#device.adapter ?? []].flat().join(" ");
+    return [this.executor.name, this.#device.adapter ?? this.#device.numerics ?? []].flat().join(" ");
   }
 
   get canBeLost(): boolean {

@@ -31,6 +31,8 @@ export interface Device {
   readonly choice: string;
   /** The GPU's name. */
   readonly adapter?: string;
+  /** Absent: strict, or the GPU's own. */
+  readonly numerics?: "fast";
   /** After its device was lost: another one of the same GPU, tested as the first. Absent where nothing can be lost. */
   readonly again?: () => Promise<Device>;
 }
@@ -65,15 +67,6 @@ export async function openDevice(
   const gpu: Wishes = { programs, profile, fp16, features };
   const device = options.device ?? DEVICE.device;
   if (fp16 && (device === "wasm" || device === "reference")) throw noHalf(`${device} would only round to it`);
-  const numerics = options.numerics ?? DEVICE.numerics;
-  if (numerics !== "strict")
-    throw new InputError(
-      "NUMERICS",
-      `numerics "${numerics}" are not built yet; only strict, the reproducible ones, are.`,
-      {
-        where: "--numerics",
-      },
-    );
   if (typeof device === "object") return openGpu(() => findAdapter(device), gpu);
   switch (device) {
     case "reference":
@@ -100,9 +93,12 @@ export async function openDevice(
 
 async function openWasm(runtime: Runtime, options: Partial<DeviceOptions>, profile?: Profile): Promise<Device> {
   const threads = options.threads || Math.min(MOST_THREADS, runtime.cores());
-  const executor = await WasmExecutor.create(runtime, { threads, profile });
+  const executor = await WasmExecutor.create(runtime, { threads, numerics: options.numerics, profile });
   const why = executor.note ?? `${executor.threads} thread${executor.threads === 1 ? "" : "s"}`;
-  return { executor, threads: executor.threads, choice: `wasm: SIMD, strict numerics, ${why}` };
+  const { is, wanted } = executor.numerics;
+  const lacking = is === wanted ? "" : ` (${wanted} ones need relaxed SIMD, which this host's WebAssembly lacks)`;
+  const choice = `wasm: SIMD, ${is} numerics${lacking}, ${why}`;
+  return { executor, threads: executor.threads, choice, ...(is === "fast" ? { numerics: is } : {}) };
 }
 
 /** The GPU of the host; an error when it has none. */

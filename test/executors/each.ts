@@ -4,7 +4,8 @@ import { vi } from "vitest";
 import { FEATURES } from "../../src/executors/adapter.ts";
 import type { Executor } from "../../src/executors/executor.ts";
 import { ReferenceExecutor } from "../../src/executors/reference.ts";
-import { WasmExecutor } from "../../src/executors/wasm.ts";
+import { type Numerics, WasmExecutor } from "../../src/executors/wasm.ts";
+import { wasmFeatures } from "../../src/executors/wasmFeatures.ts";
 import { WebgpuExecutor, type WebgpuOptions } from "../../src/executors/webgpu.ts";
 import { here } from "../hosts/here.ts";
 
@@ -17,11 +18,11 @@ export interface Device {
   readonly missing?: string;
 }
 
-export const wasm = (threads: number): Device => ({
-  name: `wasm, ${threads} thread${threads > 1 ? "s" : ""}`,
+export const wasm = (threads: number, numerics: Numerics = "strict"): Device => ({
+  name: `wasm, ${threads} thread${threads > 1 ? "s" : ""}${numerics === "fast" ? ", fast numerics" : ""}`,
   // f32 has 6e-8; sums of a few hundred terms lose less than a digit and a half.
   tolerance: 3e-6,
-  make: () => WasmExecutor.create(here.runtime, { threads }),
+  make: () => WasmExecutor.create(here.runtime, { threads, numerics }),
 });
 
 /** An adapter of this host. In Node Dawn's objects die with the one they came from: whoever holds a device must hold `keep`. */
@@ -70,4 +71,10 @@ if (!webgpu.missing) vi.setConfig({ testTimeout: 600_000 });
 const reference: Device = { name: "reference", tolerance: 1e-9, make: async () => new ReferenceExecutor() };
 
 /** A host that vitest drives is there for what differs between hosts; f64 in plain TypeScript does not. */
-export const devices: readonly Device[] = [...(here.remote ? [] : [reference]), ...here.threads.map(wasm), webgpu];
+export const devices: readonly Device[] = [
+  ...(here.remote ? [] : [reference]),
+  ...here.threads.map((threads) => wasm(threads)),
+  // Without relaxed SIMD they are the strict kernels once more (numerics.test.ts).
+  ...(wasmFeatures().relaxedSimd ? [wasm(Math.max(...here.threads), "fast")] : []),
+  webgpu,
+];

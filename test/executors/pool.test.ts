@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
-import { HEAP } from "../../assembly/layout.ts";
+import { HEAP, SYNC, SYNC_TILE, TILES } from "../../assembly/layout.ts";
 import { Opcode } from "../../assembly/opcodes.ts";
 import { ThreadPool } from "../../src/executors/pool.ts";
 import { node } from "../../src/runtimes/node.ts";
@@ -43,6 +43,8 @@ interface Product {
   transposeB: boolean;
   accumulate: boolean;
   bias: boolean;
+  /** A Tile. */
+  tile: number;
   seed: number;
 }
 
@@ -91,6 +93,7 @@ function multiply(pools: readonly Opened[], p: Product, base: number): void {
     const atC = place(Float32Array.of(...guard, ...old, ...guard)) + guard.byteLength;
     const words = [next, atC, Number(p.accumulate), atA, atB, p.bias ? atBias : 0, 0];
     words.push(p.M, p.N, p.K, Number(p.transposeA), Number(p.transposeB));
+    new Uint32Array(memory.buffer)[(SYNC + SYNC_TILE) >> 2] = p.tile;
     pool.run(writeList(memory, [[Opcode.matmul, ...words]]));
     const out = new Float32Array(memory.buffer, atC - guard.byteLength, old.length + 8).slice();
     expect([...out.subarray(0, 4), ...out.subarray(-4)]).toEqual([...guard, ...guard]);
@@ -98,7 +101,7 @@ function multiply(pools: readonly Opened[], p: Product, base: number): void {
   }
 }
 
-test("matmul is one sequential f32 sum an element, for every shape and number of threads", async () => {
+test("matmul is one sequential f32 sum an element, for every shape, number of threads and register tile", async () => {
   const pools = await Promise.all(counts.map((threads) => open(threads)));
   const size = (max: number) => fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max }));
   const product = fc.record({
@@ -109,11 +112,12 @@ test("matmul is one sequential f32 sum an element, for every shape and number of
     transposeB: fc.boolean(),
     accumulate: fc.boolean(),
     bias: fc.boolean(),
+    tile: fc.nat({ max: TILES }),
     seed: fc.nat(),
   });
   fc.assert(
     fc.property(product, (p) => multiply(pools, p, 2 * HEAP)),
-    { numRuns: 60, seed: 1 },
+    { numRuns: 100, seed: 1 },
   );
 });
 
@@ -181,7 +185,7 @@ describe.each(counts)("%i threads", (threads) => {
 test("addresses above 2 GiB", async () => {
   const opened = await open(2, 49152, 49152);
   const p = { M: 30, N: 21, K: 17, transposeA: false, transposeB: true, accumulate: true, bias: true, seed: 3 };
-  multiply([opened], p, 2.5 * 2 ** 30);
+  for (let tile = 0; tile <= TILES; tile++) multiply([opened], { ...p, tile }, 2.5 * 2 ** 30);
 });
 
 test("a thread that cannot start is named", async () => {

@@ -103,7 +103,9 @@ export async function bundle(): Promise<string> {
     plugins: [virtual(await sharedTests())],
     logLevel: "warning",
   });
-  for (const name of ["limbeck.single.wasm", "limbeck.threads.wasm", "thread.js"])
+  for (const name of ["", "fast."]
+    .flatMap((fast) => [`limbeck.${fast}single.wasm`, `limbeck.${fast}threads.wasm`])
+    .concat("thread.js"))
     await copyFile(join(root, "dist", name), join(folder, name));
   return folder;
 }

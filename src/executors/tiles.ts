@@ -1,0 +1,104 @@
+// Which way of writing the register tile (assembly/kernels/tile.ts) this engine runs fastest. Until that is known the tiles take turns, so
+// that engines optimise all of them; then each multiplies for a few milliseconds. No bit of a result depends on the choice.
+
+import {
+  BLOCK_COLUMNS,
+  BLOCK_DEPTH,
+  BLOCK_ROWS,
+  MATMUL_SCRATCH,
+  SYNC,
+  SYNC_TILE,
+  TILES,
+  type Tile,
+} from "../../assembly/layout.ts";
+import { Opcode } from "../../assembly/opcodes.ts";
+import type { Program } from "../program/program.ts";
+import type { Allocator } from "./allocator.ts";
+import type { Kernels } from "./pool.ts";
+
+/** After so many multiplications and additions in products; the second time mends a first one that a compiler or another program disturbed. */
+const WHEN = [1e9, 3e10];
+const ROUNDS = 4;
+const PRODUCTS = 4;
+
+export class TileChoice {
+  readonly #pool: Kernels;
+  readonly #memory: WebAssembly.Memory;
+  readonly #allocator: Allocator;
+  #done = 0;
+  #choices = 0;
+
+  constructor(pool: Kernels, memory: WebAssembly.Memory, allocator: Allocator) {
+    [this.#pool, this.#memory, this.#allocator] = [pool, memory, allocator];
+  }
+
+  /** The tile in use. */
+  get tile(): Tile {
+    return new Uint32Array(this.#memory.buffer)[(SYNC + SYNC_TILE) >> 2];
+  }
+
+  set tile(tile: Tile) {
+    new Uint32Array(this.#memory.buffer)[(SYNC + SYNC_TILE) >> 2] = tile;
+  }
+
+  /** To be called between runs, with what the last one did. */
+  after(flops: number): void {
+    if (this.#choices === WHEN.length) return;
+    this.#done += flops;
+    if (this.#done < WHEN[this.#choices]) return;
+    this.#choices++;
+    const times = this.#measure();
+    this.tile = 1 + times.indexOf(Math.min(...times));
+  }
+
+  /** The best times of each, taking turns. */
+  #measure(): number[] {
+    const [M, N, K] = [BLOCK_ROWS, BLOCK_COLUMNS >> 2, BLOCK_DEPTH];
+    const blocks = [4 * M * K, 4 * N * K, 4 * M * N, MATMUL_SCRATCH, 64].map((bytes) =>
+      this.#allocator.allocate(bytes),
+    );
+    const [a, b, c, scratch, list] = blocks.map(({ at }) => at);
+    // What lies there may be denormal, and slow.
+    for (const [at, length] of [
+      [a, M * K],
+      [b, N * K],
+    ])
+      new Float32Array(this.#memory.buffer, at, length).fill(1);
+    new Uint32Array(this.#memory.buffer, list, 16).set([
+      1,
+      Opcode.matmul,
+      14,
+      scratch,
+      c,
+      0,
+      a,
+      b,
+      0,
+      0,
+      M,
+      N,
+      K,
+      0,
+      1,
+    ]);
+    const best = new Array<number>(TILES).fill(Number.POSITIVE_INFINITY);
+    for (let round = 0; round < ROUNDS; round++)
+      for (let i = 0; i < TILES; i++) {
+        this.tile = 1 + i;
+        const start = performance.now();
+        for (let product = 0; product < PRODUCTS; product++) this.#pool.alone(list);
+        best[i] = Math.min(best[i], performance.now() - start);
+      }
+    for (const block of blocks) this.#allocator.free(block);
+    return best;
+  }
+}
+
+/** Multiplications and additions in a program's products. */
+export function productsOf({ instructions }: Program): number {
+  return instructions.reduce((sum, { op, dims, attributes, inputs }) => {
+    if (op.name !== "matmul") return sum;
+    const [M, N, K] = op.parameters(dims, attributes, inputs);
+    return sum + 2 * M * N * K;
+  }, 0);
+}
