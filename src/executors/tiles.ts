@@ -1,5 +1,5 @@
 // Which way of writing the register tile (assembly/kernels/tile.ts) this engine runs fastest. Until that is known the tiles take turns, so
-// that engines optimise all of them; then each multiplies for a few milliseconds. No bit of a result depends on the choice.
+// that engines optimise all of them; then each multiplies for a few milliseconds in all. No bit of a result depends on the choice.
 
 import {
   BLOCK_COLUMNS,
@@ -16,17 +16,22 @@ import type { Program } from "../program/program.ts";
 import type { Allocator } from "./allocator.ts";
 import type { Kernels } from "./pool.ts";
 
-/** After so many multiplications and additions in products; the second time mends a first one that a compiler or another program disturbed. */
-const WHEN = [1e9, 3e10];
-const ROUNDS = 4;
-const PRODUCTS = 4;
+/** Multiplications and additions in products before the first measurement, and how much more there are before each next one. */
+const FIRST = 1e9;
+const GROWTH = 2;
+/** Measurements, far from each other, because other programs may disturb some; the best times of all decide. */
+const ROUNDS = 10;
+/** About a millisecond of them. */
+const PRODUCTS = 6;
 
 export class TileChoice {
   readonly #pool: Kernels;
   readonly #memory: WebAssembly.Memory;
   readonly #allocator: Allocator;
+  readonly #best = new Array<number>(TILES).fill(Number.POSITIVE_INFINITY);
   #done = 0;
-  #choices = 0;
+  #next = FIRST;
+  #rounds = 0;
 
   constructor(pool: Kernels, memory: WebAssembly.Memory, allocator: Allocator) {
     [this.#pool, this.#memory, this.#allocator] = [pool, memory, allocator];
@@ -43,16 +48,17 @@ export class TileChoice {
 
   /** To be called between runs, with what the last one did. */
   after(flops: number): void {
-    if (this.#choices === WHEN.length) return;
+    if (this.#rounds === ROUNDS) return;
     this.#done += flops;
-    if (this.#done < WHEN[this.#choices]) return;
-    this.#choices++;
-    const times = this.#measure();
-    this.tile = 1 + times.indexOf(Math.min(...times));
+    if (this.#done < this.#next) return;
+    this.#next *= GROWTH;
+    this.#rounds++;
+    this.#measure();
+    this.tile = 1 + this.#best.indexOf(Math.min(...this.#best));
   }
 
-  /** The best times of each, taking turns. */
-  #measure(): number[] {
+  /** Each tile in turn, for about a millisecond. */
+  #measure(): void {
     const [M, N, K] = [BLOCK_ROWS, BLOCK_COLUMNS >> 2, BLOCK_DEPTH];
     const blocks = [4 * M * K, 4 * N * K, 4 * M * N, MATMUL_SCRATCH, 64].map((bytes) =>
       this.#allocator.allocate(bytes),
@@ -81,16 +87,15 @@ export class TileChoice {
       0,
       1,
     ]);
-    const best = new Array<number>(TILES).fill(Number.POSITIVE_INFINITY);
-    for (let round = 0; round < ROUNDS; round++)
-      for (let i = 0; i < TILES; i++) {
-        this.tile = 1 + i;
-        const start = performance.now();
-        for (let product = 0; product < PRODUCTS; product++) this.#pool.alone(list);
-        best[i] = Math.min(best[i], performance.now() - start);
-      }
+    // Whoever is first must not pay for cold caches.
+    this.#pool.alone(list);
+    for (let i = 0; i < TILES; i++) {
+      this.tile = 1 + i;
+      const start = performance.now();
+      for (let product = 0; product < PRODUCTS; product++) this.#pool.alone(list);
+      this.#best[i] = Math.min(this.#best[i], performance.now() - start);
+    }
     for (const block of blocks) this.#allocator.free(block);
-    return best;
   }
 }
 
