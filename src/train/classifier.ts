@@ -1,10 +1,9 @@
 // A trained model, open for use: classify texts, evaluate a data set. `using model = await loadModel(…)` closes it.
 
-import { makeBatch } from "../data/batch.ts";
 import type { DatasetOptions } from "../data/dataset.ts";
 import { exp } from "../math.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
-import { encode, measureLatency, predictAll, score, truncationNote } from "./evaluate.ts";
+import { alone, encode, measureLatency, predictAll, score, truncationNote } from "./evaluate.ts";
 import { predictionPrograms } from "./largest.ts";
 import type { Metrics } from "./metrics.ts";
 import { argmax } from "./metrics.ts";
@@ -71,9 +70,7 @@ export class Classifier {
     const C = this.model.config.num_labels;
     const labels = labelsOf(this.model.config);
     const logits =
-      rows.length === 1
-        ? await this.#predictor.logits(makeBatch(rows, { size: 1 }))
-        : await predictAll(this.#predictor, rows);
+      rows.length === 1 ? await this.#predictor.logits(alone(rows[0])) : await predictAll(this.#predictor, rows);
     return rows.map(({ truncated }, row) => {
       if (labels === null) return { score: logits[row * C], truncated };
       const best = argmax(logits, row, C);

@@ -39,6 +39,11 @@ export function truncationNote({ file }: Dataset, { truncated, rows }: EncodedSe
   return `${file}: ${truncated} of ${rows.length} texts were longer than ${maxLength} tokens and were cut`;
 }
 
+/** One sequence alone. Rounded up to 64 rows like other batches, a sentence would mostly be empty rows. */
+export function alone(row: Encoded): Batch {
+  return makeBatch([row], { size: 1, rowBucket: 16 });
+}
+
 /** Logits of all rows, in their order. [rows, C] */
 export async function predictAll(predictor: Source, rows: readonly Encoded[]): Promise<Float32Array> {
   const C = predictor.placed.config.num_labels;
@@ -117,7 +122,7 @@ export async function measureLatency(predictor: Source, rows: readonly Encoded[]
   const count = Math.min(40, rows.length);
   const times: number[] = [];
   for (let i = 0; i < count; i++) {
-    const batch = makeBatch([rows[Math.floor((i * rows.length) / count)]], { size: 1 });
+    const batch = alone(rows[Math.floor((i * rows.length) / count)]);
     await predictor.logits(batch);
     let best = Number.POSITIVE_INFINITY;
     for (let turn = 0; turn < 3; turn++) {
