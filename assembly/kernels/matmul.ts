@@ -96,7 +96,7 @@ function rectangle(cmd: usize, scratch: usize, kind: u32, m0: u32, m1: u32, n0: 
         // A power of two: no bit differs from one that comes after the sum.
         if (scale !== 0) times(scratch, load<f32>(scale, 4), ceilDiv(rows, TILE_ROWS) * TILE_ROWS * depth);
         const c = C + ((<usize>m * N + n) << 2);
-        const way = kind !== Tile.each ? kind : 1 + (((cmd >> 3) + m / BLOCK_ROWS) % TILES);
+        const way = kind !== Tile.each ? kind : 1 + (((<u32>cmd >> 3) + m / BLOCK_ROWS) % TILES);
         if (way === Tile.columns) block<Columns>(scratch, packedB, biasRow, edge, c, N, rows, columns, depth, start);
         else if (way === Tile.lanes) block<Lanes>(scratch, packedB, biasRow, edge, c, N, rows, columns, depth, start);
         else block<Rows>(scratch, packedB, biasRow, edge, c, N, rows, columns, depth, start);
