@@ -257,19 +257,31 @@ async function run(row: Row, engine: string): Promise<Outcome> {
   }
 }
 
-/** The same work, in every other engine beside this one. */
-async function compareEngines(work: string, of: Work): Promise<Outcome[]> {
+/** The same work, in every other engine beside this one; with fast numerics in every engine. */
+async function compareEngines(work: string, strict: Work): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
-  for (const engine of engines.filter((name) => name !== here)) {
-    const peer = { name: here, work: of };
+  const pairs = (["strict", "fast"] as const).flatMap((numerics) =>
+    engines.filter((name) => numerics === "fast" || name !== here).map((name) => [numerics, name] as const),
+  );
+  for (const [numerics, name] of pairs) {
+    const engine = `${name}, ${numerics}`;
     const open: Contender[] = [];
     try {
-      open.push(await Contender.start(limbeck(engine, of)), await Contender.start(limbeck(here, peer.work)));
+      open.push(await Contender.start(limbeck(name, { ...strict, numerics })));
+      open.push(await Contender.start(limbeck(here, strict)));
       const [mine, theirs] = await race(open);
       const { flops, limit } = open[0].said;
       const fraction = flops && limit ? (1000 * flops) / median(mine) / limit : undefined;
       const ratio = median(mine.map((ms, i) => theirs[i] / ms));
-      outcomes.push({ work, engine, ours: median(mine), peer: median(theirs), against: here, ratio, fraction });
+      outcomes.push({
+        work,
+        engine,
+        ours: median(mine),
+        peer: median(theirs),
+        against: `${here}, strict`,
+        ratio,
+        fraction,
+      });
     } catch (error) {
       outcomes.push({ work, engine, error: (error as Error).message });
     } finally {

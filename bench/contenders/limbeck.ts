@@ -46,9 +46,11 @@ function configOf(model: NonNullable<Work["model"]>): ModelConfig {
 }
 
 const profile = new Profile();
-const limits = await WasmExecutor.create(node, { threads: work.threads, profile });
+const { threads, numerics } = work;
+const limits = await WasmExecutor.create(node, { threads, numerics, profile });
 limits.dispose();
-const executor = await WasmExecutor.create(node, { threads: work.threads });
+const executor = await WasmExecutor.create(node, { threads, numerics });
+if (numerics === "fast" && executor.numerics.is !== "fast") throw new Error("Error: no relaxed SIMD here");
 const said = { limit: profile.limits.flops, threads: executor.threads, note: executor.note };
 
 if (work.what === "product") {

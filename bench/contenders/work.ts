@@ -4,6 +4,8 @@ export interface Work {
   /** step: forward, gradients and optimiser; gradients: without optimiser, as peers that have none. */
   readonly what: "product" | "gradients" | "step" | "predict";
   readonly threads: number;
+  /** Of limbeck; strict where it is absent. */
+  readonly numerics?: "strict" | "fast";
   readonly product?: { M: number; N: number; K: number; transposeA?: boolean; transposeB?: boolean };
   readonly model?:
     | {

@@ -12,8 +12,8 @@ import type { Limits, Work } from "./profile.ts";
 const COPIED = 2 ** 24;
 /** About a millisecond of arithmetic. */
 const TURNS = 500_000;
-/** Milliseconds of measuring: engines run a function that is new in simple code, and replace it between calls only. */
-const LONG = 100;
+/** Milliseconds without progress that end a measurement: engines run a new function in simple code, and replace it between calls only. */
+const PATIENCE = 200;
 
 /** What a command has to do. */
 export function workOf(instruction: Instruction): Work {
@@ -38,10 +38,10 @@ export function wasmLimits(pool: Kernels, memory: WebAssembly.Memory, allocator:
 /** Seconds of the fastest of many times. */
 function best(work: () => void): number {
   let least = Number.POSITIVE_INFINITY;
-  const began = performance.now();
-  for (let start = began; start < began + LONG; ) {
+  for (let start = performance.now(), progress = start; start < progress + PATIENCE; ) {
     work();
     const end = performance.now();
+    if (end - start < 0.9 * least) progress = end;
     least = Math.min(least, end - start);
     start = end;
   }
