@@ -74,7 +74,7 @@ const reference: Device = { name: "reference", tolerance: 1e-9, make: async () =
 export const devices: readonly Device[] = [
   ...(here.remote ? [] : [reference]),
   ...here.threads.map((threads) => wasm(threads)),
-  // Without relaxed SIMD they are the strict kernels once more (numerics.test.ts).
-  ...(wasmFeatures().relaxedSimd ? [wasm(Math.max(...here.threads), "fast")] : []),
+  // Without relaxed SIMD they are the strict kernels once more (numerics.test.ts). Hosts that vitest drives all have the same tests.
+  ...(here.remote || wasmFeatures().relaxedSimd ? [wasm(Math.max(...here.threads), "fast")] : []),
   webgpu,
 ];
