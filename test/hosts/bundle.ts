@@ -31,6 +31,7 @@ const NODE_ONLY: Readonly<Record<string, string>> = {
   "test/train/agreement.test.ts": "minutes on a software driver; trajectory.test.ts compares fewer steps everywhere",
   "test/train/cache.test.ts": "folders on disk, and the library's entry point",
   "test/train/chain.test.ts": "folders on disk",
+  "test/train/checkpoint.test.ts": "folders on disk",
   "test/train/device.test.ts": "the library's entry point, which is Node's",
   "test/train/families.test.ts": "folders on disk",
   "test/train/foreign.test.ts": "folders on disk",
