@@ -166,8 +166,6 @@ interface Judgement {
 interface Student extends Judgement {
   readonly kind: "student";
   readonly settings: Settings;
-  /** Of a preset: the training of its baseline. */
-  readonly labels?: Training;
   /** Share of the held-out rows on which student and teacher say the same, and mean KL(teacher ‖ student) there. */
   readonly agreement: number;
   readonly kl: number;
@@ -463,7 +461,7 @@ async function runCell(name: string, seed: number): Promise<void> {
     const pairs = found.flatMap((rows, f) => rows.map((row, i) => [wanted[f][i], row] as const));
     const kl = pairs.map(([p, q]) => p.reduce((sum, x, c) => sum + x * Math.log(x / Math.max(q[c], 1e-30)), 0));
     await write({
-      ...{ kind: "student", settings, ...(recipe === "hard" ? {} : { labels }) },
+      ...{ kind: "student", settings },
       ...judgement(result.model, bytes.length, found),
       agreement: pairs.filter(([p, q]) => best(p) === best(q)).length / pairs.length,
       kl: kl.reduce((a, b) => a + b, 0) / kl.length,
@@ -475,7 +473,7 @@ async function runCell(name: string, seed: number): Promise<void> {
 }
 
 /** As JSON gives it back: without what is undefined. */
-const plain = (settings: Settings): unknown => JSON.parse(JSON.stringify(settings));
+const plain = (settings: Settings | Training): unknown => JSON.parse(JSON.stringify(settings));
 
 const mean = (x: readonly number[]) => x.reduce((a, b) => a + b, 0) / x.length;
 const deviation = (x: readonly number[]) =>
@@ -524,16 +522,16 @@ function printTables(lines: readonly (Student | Teacher)[]): void {
       `\n${name}: ${rows} training rows, accuracy × 100 on ${where}; teacher ${taught && accuracy(taught).toFixed(1)}\n`,
     );
     const presets = groupBy(
-      group.filter(({ labels }) => labels !== undefined),
+      group.filter(({ settings: { preset } }) => preset in PRESETS),
       ({ settings: { seed, start, ...rest } }) => rest,
     );
     const body = presets.flatMap((cells) => {
       const pairs = cells.flatMap((cell) => {
         const { preset, recipe, training, start, ...shared } = cell.settings;
-        const other = group.find(
-          ({ settings: { preset, recipe, training, start, ...rest } }) =>
-            recipe === "hard" && isDeepStrictEqual([rest, training], [shared, cell.labels]),
-        );
+        const labels = plain(trainings(PRESETS[preset]).labels);
+        const other = group.find(({ settings: { preset: name, recipe, training, start, ...rest } }) => {
+          return name === "hard" && isDeepStrictEqual([rest, training], [shared, labels]);
+        });
         return other ? [[cell, other] as const] : [];
       });
       if (pairs.length === 0) return [];
