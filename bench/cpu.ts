@@ -106,9 +106,11 @@ class Contender {
   }
 }
 
-/** The line of a complaint that says what was wrong. */
+/** The line of a complaint that says what was wrong, not one of the source that it quotes. */
 const reason = (complaint: string) =>
-  (/^.*(?:Error|error)\b.*$/m.exec(complaint)?.[0] ?? complaint.trim().split("\n").at(-1) ?? "").trim().slice(0, 160);
+  (/^(?:Uncaught )?\w*Error\b.*$/m.exec(complaint)?.[0] ?? complaint.trim().split("\n").at(-1) ?? "")
+    .trim()
+    .slice(0, 160);
 
 interface Row {
   readonly work: string;
