@@ -2,7 +2,7 @@
 // engine can be one), all of a row take turns, and a ratio is the median over rounds of their ratio in each round.
 //   npm run bench -- cpu [--rounds 7] [--only product,step] [--engines node-20,node-24,…] [--torch PYTHON]
 // A peer that cannot do a row says so with its error. PyTorch runs where --torch names a Python that has it (with transformers), else its rows
-// are left out by name. Saved as bench/results/cpu.json.
+// are left out by name. The whole table is saved as bench/results/cpu.json.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -20,7 +20,7 @@ const { values: options } = parseArgs({
     only: { type: "string" },
     engines: { type: "string" },
     torch: { type: "string" },
-    results: { type: "string", default: fileURLToPath(new URL("../../bench/results/cpu.json", import.meta.url)) },
+    results: { type: "string" },
   },
 });
 const rounds = Number(options.rounds);
@@ -118,8 +118,6 @@ interface Row {
   /** What it is measured against: a peer, or ourselves at other work. */
   readonly peer: Peer | { readonly name: string; readonly work: Work };
   readonly target: number;
-  /** The peer's work where it is another. */
-  readonly theirs?: Work;
 }
 
 const bert = (layers: number, width: number, heads: number, inner: number, dropout = 0) =>
@@ -228,68 +226,40 @@ async function race(contenders: readonly Contender[]): Promise<number[][]> {
 
 const limbeck = (engine: string, work: Work) => [...ENGINES[engine], ours, JSON.stringify(work)];
 
-async function run(row: Row, engine: string): Promise<Outcome> {
-  const { work, peer, target } = row;
-  const against = typeof peer === "string" ? peer : peer.name;
+/** Two contenders beside each other. */
+async function compare(mine: readonly string[], other: readonly string[]): Promise<Partial<Outcome>> {
   const open: Contender[] = [];
   try {
-    open.push(await Contender.start(limbeck(engine, row.ours)));
-    const other =
-      typeof peer === "string" ? PEERS[peer](JSON.stringify(row.theirs ?? row.ours)) : limbeck(engine, peer.work);
-    open.push(await Contender.start(other));
-    const [mine, theirs] = await race(open);
-    const ratio = median(mine.map((ms, i) => theirs[i] / ms));
+    for (const command of [mine, other]) open.push(await Contender.start(command));
+    const [ours, theirs] = await race(open);
+    const ratio = median(ours.map((ms, i) => theirs[i] / ms));
     const { flops, limit } = open[0].said;
-    const fraction = flops && limit ? (1000 * flops) / median(mine) / limit : undefined;
-    return {
-      work,
-      engine,
-      ours: median(mine),
-      peer: median(theirs),
-      against,
-      ratio,
-      target,
-      met: ratio >= target,
-      fraction,
-    };
+    const fraction = flops && limit ? (1000 * flops) / median(ours) / limit : undefined;
+    return { ours: median(ours), peer: median(theirs), ratio, fraction };
   } catch (error) {
-    return { work, engine, against, target, error: (error as Error).message };
+    return { error: (error as Error).message };
   } finally {
     for (const contender of open) contender.close();
   }
 }
 
+async function run({ work, ours: mine, peer, target }: Row, engine: string): Promise<Outcome> {
+  const [against, other] =
+    typeof peer === "string" ? [peer, PEERS[peer](JSON.stringify(mine))] : [peer.name, limbeck(engine, peer.work)];
+  const found = await compare(limbeck(engine, mine), other);
+  const met = found.ratio === undefined ? undefined : found.ratio >= target;
+  return { work, engine, against, target, ...found, met };
+}
+
 /** The same work, in every other engine beside this one; with fast numerics in every engine. */
 async function compareEngines(work: string, strict: Work): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
-  const pairs = (["strict", "fast"] as const).flatMap((numerics) =>
-    engines.filter((name) => numerics === "fast" || name !== here).map((name) => [numerics, name] as const),
-  );
-  for (const [numerics, name] of pairs) {
-    const engine = `${name}, ${numerics}`;
-    const open: Contender[] = [];
-    try {
-      open.push(await Contender.start(limbeck(name, { ...strict, numerics })));
-      open.push(await Contender.start(limbeck(here, strict)));
-      const [mine, theirs] = await race(open);
-      const { flops, limit } = open[0].said;
-      const fraction = flops && limit ? (1000 * flops) / median(mine) / limit : undefined;
-      const ratio = median(mine.map((ms, i) => theirs[i] / ms));
-      outcomes.push({
-        work,
-        engine,
-        ours: median(mine),
-        peer: median(theirs),
-        against: `${here}, strict`,
-        ratio,
-        fraction,
-      });
-    } catch (error) {
-      outcomes.push({ work, engine, error: (error as Error).message });
-    } finally {
-      for (const contender of open) contender.close();
+  const against = `${here}, strict`;
+  for (const numerics of ["strict", "fast"] as const)
+    for (const name of engines.filter((name) => numerics === "fast" || name !== here)) {
+      const found = await compare(limbeck(name, { ...strict, numerics }), limbeck(here, strict));
+      outcomes.push({ work, engine: `${name}, ${numerics}`, against, ...found });
     }
-  }
   return outcomes;
 }
 
@@ -329,4 +299,7 @@ console.log(
 );
 if (skipped.length > 0) console.log(`\nLeft out, for want of --torch: ${skipped.join("; ")}.`);
 const record = { date: new Date().toISOString().slice(0, 10), machine: machine(), rounds, rows: outcomes, skipped };
-await writeFile(options.results, `${JSON.stringify(record, null, 1)}\n`);
+// A part of the table does not take the place of the whole.
+const whole = options.only === undefined ? `${bench}results/cpu.json` : undefined;
+const file = options.results ?? whole;
+if (file !== undefined) await writeFile(file, `${JSON.stringify(record, null, 1)}\n`);

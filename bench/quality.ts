@@ -265,7 +265,7 @@ const taskTeacher = () =>
 async function ibTeacher(): Promise<string> {
   const [teacher, train] = [await taskTeacher(), await trainingRows(0)];
   const relations = { ...onText(), recipe: part("minilm-v2", true), relationHeads: 32, textTeacher: base() };
-  const begun = await made("text-ib", (kept) =>
+  const begun = await made(`text-ib-${options["text-steps"]}`, (kept) =>
     finish("IB-BERT on plain text", distill({ ...common, ...relations, teacher, train, student: IB, ...kept })),
   );
   const own = {
@@ -278,7 +278,9 @@ async function ibTeacher(): Promise<string> {
     train,
     student: begun,
   };
-  return made(`teacher-ib-${options.task}`, (kept) => finish("IB-BERT", distill({ ...common, ...own, ...kept })));
+  return made(`teacher-ib-${options.task}-${options["text-steps"]}`, (kept) =>
+    finish("IB-BERT", distill({ ...common, ...own, ...kept })),
+  );
 }
 
 /** A million tokens of IMDB, if nothing else is asked for. */
@@ -290,7 +292,7 @@ const onText = () => ({
 
 /** The base with a masked-LM head, both trained. */
 const maskedLm = () =>
-  made("masked-lm", async (kept) => {
+  made(`masked-lm-${options["text-steps"]}`, async (kept) => {
     const own = { ...onText(), learningRate: 3e-4, mlmSmoothing: 0, model: base(), trainBody: true, ...kept };
     return finish("masked-lm", pretrain({ ...common, ...own, evalText: await wikitext() }));
   });
@@ -332,7 +334,8 @@ async function afterText(
   };
   const chosen = { student, recipe: part(recipe, true, text.without) };
   const own = { ...onText(), ...text.options, ...(await teachers[text.teacher]()), ...chosen };
-  return made(`text-${name}`, (kept) => finish(`${name} on plain text`, distill({ ...common, ...own, ...kept })));
+  const folder = ["text", name, options["text-steps"], ...(text.teacher === "task" ? [options.task] : [])].join("-");
+  return made(folder, (kept) => finish(`${name} on plain text`, distill({ ...common, ...own, ...kept })));
 }
 
 interface HeldOut {
