@@ -326,7 +326,7 @@ describe("configuration files", () => {
 });
 
 describe("runs that end early", () => {
-  test("Ctrl-C: the step is finished, the model saved, exit 130", async () => {
+  test("Ctrl-C: the step is finished, the model saved, exit 130 [L2]", async () => {
     const { child, ended } = start(
       "finetune --model base --train train.tsv --out stopped --threads 1 --epochs 150 --logging-steps 1 --json".split(
         " ",
@@ -345,7 +345,7 @@ describe("runs that end early", () => {
     expect((await limbeck("predict --model stopped", "fine\n")).code).toBe(0);
   });
 
-  test("a second process is refused while one trains; Ctrl-C twice ends at once; --resume goes on, and then finds nothing to do", async () => {
+  test("a second process is refused while one trains; Ctrl-C twice ends at once; --resume goes on, and then finds nothing to do [C10] [L2]", async () => {
     const args = "finetune --model base --train train.tsv --out shared --threads 1 --epochs 200 --save-steps 5";
     const { child, ended } = start(args.split(" "));
     const begun = new Promise<void>((resolve) =>

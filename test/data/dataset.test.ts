@@ -57,7 +57,7 @@ describe("columns", () => {
 });
 
 describe("texts", () => {
-  test("that are empty are malformed, at their line", async () => {
+  test("that are empty are malformed, at their line [D3]", async () => {
     await expect(read('text,label\n"a\nb",1\n" ",0\n', "f.csv")).rejects.toThrow(/f.csv:4: the text .* is empty/);
     await expect(read('{"text":5}\n', "f.jsonl")).rejects.toThrow(/f.jsonl:1: .*should hold text, it holds 5/);
     await expect(read('{"label":5}\n{"text":"a"}', "f.jsonl")).rejects.toThrow(
@@ -65,13 +65,13 @@ describe("texts", () => {
     );
   });
 
-  test("can be left out up to --skip-bad, and are listed", async () => {
+  test("can be left out up to --skip-bad, and are listed [D1]", async () => {
     const { examples, notes } = await read("text\tlabel\na\t1\n \t0\nb\t0\n", "f.tsv", { skipBad: 1 });
     expect(examples.map(({ line }) => line)).toEqual([2, 4]);
     expect(notes.join()).toMatch(/warning: 1 malformed rows left out: line 3: the text/);
   });
 
-  test("must exist", async () => {
+  test("must exist [D3]", async () => {
     await expect(read("")).rejects.toThrow(/no rows/);
     await expect(read("\n\n")).rejects.toThrow(/no rows/);
     await expect(read("text\tlabel\n")).rejects.toThrow(/a header and no rows/);
@@ -99,7 +99,7 @@ describe("labels of a file alone", () => {
     });
   });
 
-  test("that mix scores and names, or are no scores, are refused", async () => {
+  test("that mix scores and names, or are no scores, are refused [D4]", async () => {
     await expect(read("text\tlabel\na\t0.5\nb\tn/a\n")).rejects.toThrow(/f.tsv:3: .*"n\/a".*0.5 \(line 2\)/);
     await expect(read("text\tlabel\na\tNaN\n", "f.tsv", { task: "regression" })).rejects.toThrow(
       /"NaN" is not a number/,
@@ -116,7 +116,7 @@ describe("labels of a file alone", () => {
     expect(notes.join()).toMatch(/2 of 3 rows have no label/);
   });
 
-  test("of one class are worth a warning", async () => {
+  test("of one class are worth a warning [D3]", async () => {
     expect((await read("text\tlabel\na\tx\nb\tx\n")).notes.join()).toMatch(/every label is the same/);
     expect((await read("text\tlabel\na\tx\nb\ty\n")).notes.join()).not.toMatch(/warning/);
   });
@@ -147,7 +147,7 @@ describe("labels for a model", () => {
     ["a\tEntailment\n", /f.tsv:2: the label "Entailment"/],
   ];
   for (const [rows, message] of failures) {
-    test(`${JSON.stringify(rows)} is outside the map`, async () => {
+    test(`${JSON.stringify(rows)} is outside the map [D4]`, async () => {
       const options = { label2id };
       await expect(read(`text\tlabel\n${rows}`, "f.tsv", options)).rejects.toThrow(message);
       await expect(read(`text\tlabel\n${rows}`, "f.tsv", options)).rejects.toMatchObject({ code: "BAD_LABEL" });
@@ -165,7 +165,7 @@ test("the fingerprint is the SHA-256 of the bytes", async () => {
   expect((await read(text)).fingerprint).toBe(createHash("sha256").update(text).digest("hex"));
 });
 
-test("repeated texts are counted", async () => {
+test("repeated texts are counted [D3]", async () => {
   expect((await read("text\tlabel\na\tx\na\ty\n")).notes.join()).toMatch(/1 rows repeat/);
 });
 

@@ -12,7 +12,7 @@ const rows = (text: string, format: Format, options: TableOptions = {}) =>
   read(text, format, options).rows.map(({ line, cells }) => [line, ...cells]);
 
 describe("rows and their physical lines", () => {
-  test("only \\n and \\r\\n end a row, with or without one at the end", () => {
+  test("only \\n and \\r\\n end a row, with or without one at the end [D2]", () => {
     const text = "a\u2028b\tc\u0085\r\nd\re\tf\n\ng\th";
     const expected = [
       [1, "a\u2028b", "c\u0085"],
@@ -91,7 +91,7 @@ describe("what is written is read back", () => {
   });
 });
 
-describe("malformed rows", () => {
+describe("malformed rows [D1]", () => {
   const failures: [Format, string, number, RegExp][] = [
     ["csv", 'a,b\n"x\ny",2\n3,"4\n5,6\n', 4, /opened on line 4 is never closed/],
     ["csv", 'a,b\n1,"x\ny" z\n', 2, /opened on line 2 and closed on line 3/],
@@ -131,7 +131,7 @@ describe("malformed rows", () => {
   });
 });
 
-describe("encodings", () => {
+describe("encodings [D2]", () => {
   const table = (data: Uint8Array, options: TableOptions = {}) => {
     const bad = new BadRows("f.tsv", 0);
     return readTable(data, "f.tsv", bad, { header: false, ...options }).rows.map(({ cells }) => cells);

@@ -14,7 +14,7 @@ function fnv1a(ids: number[]): number {
   return hash >>> 0;
 }
 
-describe("ids and segments equal Hugging Face's", () => {
+describe("ids and segments equal Hugging Face's [D6]", () => {
   for (const names of [
     ["tokenizer.json", "tokenizer_config.json"],
     ["vocab.txt", "tokenizer_config.json"],
@@ -52,7 +52,7 @@ describe("ids and segments equal Hugging Face's", () => {
 const words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "film", "##s", "Film", "é", "σ", "ς"];
 const vocabulary = (extra: string[] = []) => `${[...words, ...extra].join("\n")}\n`;
 
-test("truncation is reported, the longer text of a pair is cut first", () => {
+test("truncation is reported, the longer text of a pair is cut first [D5]", () => {
   const { encode } = loadTokenizer(new Map([["vocab.txt", vocabulary()]]));
   expect(encode("the film", undefined, 4)).toEqual({ ids: [2, 5, 6, 3], segments: [0, 0, 0, 0], truncated: false });
   expect(encode("the film", undefined, 3)).toEqual({ ids: [2, 5, 3], segments: [0, 0, 0], truncated: true });
@@ -63,7 +63,7 @@ test("truncation is reported, the longer text of a pair is cut first", () => {
   expect(() => encode("the", "film", 2)).toThrow(/room for 3/);
 });
 
-test("a vocabulary with Windows line ends reads the same", () => {
+test("a vocabulary with Windows line ends reads the same [M7]", () => {
   const unix = loadTokenizer(new Map([["vocab.txt", vocabulary()]]));
   const windows = loadTokenizer(new Map([["vocab.txt", vocabulary().replaceAll("\n", "\r\n")]]));
   expect(windows.vocabularySize).toBe(words.length);
@@ -84,12 +84,12 @@ test("tokenizer_config.json decides about case and accents", () => {
   expect(encode({ do_lower_case: false })).toEqual([2, 8, 1, 3]); // "Film", "É"
 });
 
-test("a final sigma is lower-cased like any other", () => {
+test("a final sigma is lower-cased like any other [D6]", () => {
   const { encode } = loadTokenizer(new Map([["vocab.txt", vocabulary(["οσ", "ος"])]]));
   expect(encode("ΟΣ").ids).toEqual([2, 12, 3]);
 });
 
-test("characters that engines class otherwise than Hugging Face go its way", () => {
+test("characters that engines class otherwise than Hugging Face go its way [D6]", () => {
   // An ideograph outside its ranges, and a letter whose decomposition is younger than its tables.
   const { encode } = loadTokenizer(new Map([["vocab.txt", vocabulary(["a\u{2b820}", "\u{11938}", "a", "\u{20000}"])]]));
   expect(encode("a\u{2b820}").ids).toEqual([2, 12, 3]);
@@ -131,7 +131,7 @@ test("files of a folder are passed on as they are", () => {
   expect(loadTokenizer(files).files).toEqual(files);
 });
 
-test("what is not BERT's WordPiece is refused by name", () => {
+test("what is not BERT's WordPiece is refused by name [M7]", () => {
   const load = (name: string, value: object) => () => loadTokenizer(new Map([[name, JSON.stringify(value)]]));
   const good = JSON.parse(small.files["tokenizer.json"]);
   expect(load("tokenizer.json", { ...good, model: { type: "BPE", vocab: { a: 0 } } })).toThrow(/tokenizer.json.*"BPE"/);
@@ -150,7 +150,7 @@ test("what is not BERT's WordPiece is refused by name", () => {
   expect(() => loadTokenizer(files)).toThrow(/RobertaTokenizer/);
 });
 
-test("a megabyte on one line takes linear time and needs no stack", () => {
+test("a megabyte on one line takes linear time and needs no stack [D5]", () => {
   const { encode } = loadTokenizer(new Map([["vocab.txt", vocabulary()]]));
   expect(encode("film ".repeat(200_000), "the ".repeat(200_000)).ids.length).toBe(400_003);
   expect(encode("x".repeat(1_000_000)).ids).toEqual([2, 1, 3]);

@@ -58,7 +58,7 @@ describe.skipIf(webgpu.missing)(`features of ${webgpu.name}`, () => {
     expect([...runs[0].numbers[0]].reduce((all, part) => all + part)).toBeCloseTo(21, 4);
   });
 
-  test("without any feature sums and maxima of a row are right", async () => {
+  test("without any feature sums and maxima of a row are right [G3]", async () => {
     const executor = await WebgpuExecutor.create(await adapter(), undefined, []);
     for (const [name, error] of await selfTest(executor, SUMS)) expect(isRounding(error), name).toBe(true);
     executor.dispose();

@@ -28,7 +28,7 @@ function device(workgroups: readonly number[]) {
 
 const workgroups = Array.from({ length: 100 }, (_, i) => 1 + ((37 * i) % 100));
 
-test("a program that never ran is cut small, and soon into as few submits as the time allows", () => {
+test("a program that never ran is cut small, and soon into as few submits as the time allows [G4]", () => {
   const { run } = device(workgroups);
   // 5,050 workgroups, half a millisecond each until something was timed.
   expect(run(0.05).length).toBeGreaterThan(20);
@@ -38,7 +38,7 @@ test("a program that never ran is cut small, and soon into as few submits as the
   expect(Math.max(...last)).toBeLessThanOrEqual(100);
 });
 
-test("a device that becomes slow is heeded at the next run", () => {
+test("a device that becomes slow is heeded at the next run [G4]", () => {
   const { run } = device(workgroups);
   for (let i = 0; i < 6; i++) run(0.001);
   expect(run(0.001)).toHaveLength(1);

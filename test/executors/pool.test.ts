@@ -160,7 +160,7 @@ describe.each(counts)("%i threads", (threads) => {
     expect([...new Float32Array(memory.buffer, counted, n)]).toEqual(Array(n).fill(20 * 996));
   });
 
-  test("a thread that fails is an error, not a hang", async () => {
+  test("a thread that fails is an error, not a hang [W1]", async () => {
     const { pool, memory } = await open(threads);
     const [ids, table, out] = [2, 3, 4].map((page) => page * HEAP);
     // The last row belongs to the last thread; its id lies outside the table.
@@ -188,7 +188,7 @@ test("addresses above 2 GiB", async () => {
   for (let tile = 0; tile <= TILES; tile++) multiply([opened], { ...p, tile }, 2.5 * 2 ** 30);
 });
 
-test("a thread that cannot start is named", async () => {
+test("a thread that cannot start is named [W1]", async () => {
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 2, shared: true });
   const other = new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0, 2, 8, 1, 1, 97, 1, 98, 3, 127, 0));
   await expect(

@@ -90,7 +90,7 @@ describe("a product is cut", () => {
     expect(parts).toEqual([1, 1, 1, 3, 1, 8]);
   });
 
-  test("into tiles that WebGPU's smallest limits allow", () => {
+  test("into tiles that WebGPU's smallest limits allow [G3]", () => {
     for (const { rows, columns, depth, quadsM, quadsN, shared } of TILES) {
       expect((rows * columns) / (16 * quadsM * quadsN)).toBeLessThanOrEqual(256);
       expect(shared ? 4 * depth * (rows + columns) : 0).toBeLessThanOrEqual(16384);

@@ -32,7 +32,7 @@ function adder() {
 }
 
 describe.skipIf(webgpu.missing)(`the executor ${webgpu.name}`, () => {
-  test("trains the same bytes twice, and follows WASM with the same dropout masks", async () => {
+  test("trains the same bytes twice, and follows WASM with the same dropout masks [N4]", async () => {
     const [first, second] = [await trained(), await trained()];
     expect(bytesOf(second.weights)).toBe(bytesOf(first.weights));
     const executor = await wasm(1).make();
@@ -137,7 +137,7 @@ describe.skipIf(webgpu.missing)(`the executor ${webgpu.name}`, () => {
     executor.dispose();
   });
 
-  test("refuses at load what the device cannot bind, with the numbers", async () => {
+  test("refuses at load what the device cannot bind, with the numbers [G3]", async () => {
     const trace = new Trace();
     const huge = trace.input("huge", [40_000, 1000]);
     trace.retarget(copy({ x: huge }, {}), trace.state("copy", [40_000, 1000]), false);
@@ -195,7 +195,7 @@ describe.skipIf(webgpu.missing)(`the executor ${webgpu.name}`, () => {
     executor.dispose();
   });
 
-  test.each(["a map", "the end of a submit"])("%s that fails stops the run", async (what) => {
+  test.each(["a map", "the end of a submit"])("%s that fails stops the run [G1]", async (what) => {
     const { device, executor } = await fresh();
     const { x, program } = adder();
     const loaded = executor.load(program);
@@ -216,7 +216,7 @@ describe.skipIf(webgpu.missing)(`the executor ${webgpu.name}`, () => {
     executor.dispose();
   });
 
-  test("the self-test passes, and sees a kernel that is wrong", async () => {
+  test("the self-test passes, and sees a kernel that is wrong [G5]", async () => {
     const executor = await webgpu.make();
     const errors = await selfTest(executor);
     expect([...errors.values()].every((error) => error < 1e-5)).toBe(true);

@@ -44,7 +44,7 @@ test("what the file leaves out has transformers' defaults", () => {
   });
 });
 
-describe("refused", () => {
+describe("refused [M6]", () => {
   test.each<[string, Record<string, unknown>, string]>([
     ["a missing field", { hidden_size: undefined }, "hidden_size: missing"],
     ["a string for a number", { vocab_size: "120" }, 'vocab_size: expected an integer of at least 1, found "120"'],

@@ -119,7 +119,7 @@ describe.each<[string, () => Files]>([
   });
 
   test.each(["../x", "a/b", "a\\b", "..", ".", "", "C:x", ".hidden", "a\0b", "/etc/passwd", "x".repeat(300)])(
-    "never touches %j",
+    "never touches %j [M9]",
     async (name) => {
       const files = make();
       await files.create((draft) => draft.write("config.json", bytes("{}")));
@@ -139,7 +139,7 @@ describe.each<[string, () => Files]>([
 });
 
 describe("nodeFiles", () => {
-  test("follows a link inside the folder and refuses one that leaves it", async () => {
+  test("follows a link inside the folder and refuses one that leaves it [M9]", async () => {
     const folder = join(home, "model");
     await mkdir(folder);
     await writeFile(join(home, "secret"), "key");
@@ -235,7 +235,7 @@ describe("readText", () => {
     await expect(reading).rejects.toThrow(InputError);
   });
 
-  test("recognises a git-LFS pointer", async () => {
+  test("recognises a git-LFS pointer [M2]", async () => {
     const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${"0".repeat(64)}\nsize 231508\n`;
     await expect(readText(folder(pointer), "vocab.txt")).rejects.toThrow(/231,508 bytes.*git lfs pull/);
   });

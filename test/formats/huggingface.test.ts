@@ -65,7 +65,7 @@ describe("readModelFolder", () => {
     expect(model.notes).toEqual([]);
   });
 
-  test("opens nothing that is not on its list", async () => {
+  test("opens nothing that is not on its list [M9]", async () => {
     const files = weights({ w: tensor([1]) });
     const opened = new Set<string>();
     const read = (name: string) => {
@@ -76,7 +76,7 @@ describe("readModelFolder", () => {
     expect([...opened]).toEqual(["config.json", "model.safetensors"]);
   });
 
-  test("names become canonical", async () => {
+  test("names become canonical [M5]", async () => {
     const { tensors, notes } = await readModelFolder(
       weights({
         "embeddings.LayerNorm.gamma": tensor([2], 1),
@@ -112,7 +112,7 @@ describe("readModelFolder", () => {
     expect(error.message).toContain(b);
   });
 
-  test("halves are converted with a note, integers refused by name, integer buffers ignored", async () => {
+  test("halves are converted with a note, integers refused by name, integer buffers ignored [M4]", async () => {
     const read = (name: string, dtype: string, data: Uint8Array) =>
       folder({ "model.safetensors": rawFile(name, dtype, [1], data) });
     const model = await readModelFolder(read("w", "F16", Uint8Array.of(0x00, 0x3c)), families);
@@ -127,7 +127,7 @@ describe("readModelFolder", () => {
     expect(tensors.size).toBe(0);
   });
 
-  test("NaN is refused with tensor and index, unless it is allowed", async () => {
+  test("NaN is refused with tensor and index, unless it is allowed [M10]", async () => {
     const bad = tensor([2, 2]);
     bad.data[3] = Number.NaN;
     const files = weights({ fine: tensor([1]), "bert.w": bad });
@@ -219,7 +219,7 @@ describe("matchTensors", () => {
     expect(result.fresh).toEqual([]);
   });
 
-  test("lists missing, unexpected and mis-shaped tensors in one error", () => {
+  test("lists missing, unexpected and mis-shaped tensors in one error [M5]", () => {
     const run = () => matchTensors(expected, found({ "bert.w": [3, 2], "bert.extra": [1] }), { where: "m" });
     expect(run).toThrow(InputError);
     expect(run).toThrow(/^m: the weights do not fit the configuration/);
@@ -246,7 +246,7 @@ describe("matchTensors", () => {
     }
   });
 
-  test("a missing head is reported as fresh only where that is allowed", () => {
+  test("a missing head is reported as fresh only where that is allowed [M5]", () => {
     const base = found({ "bert.w": [2, 3] });
     expect(() => matchTensors(expected, base)).toThrow(/2 missing/);
     const result = matchTensors(expected, base, { fresh });

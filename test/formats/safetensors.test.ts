@@ -45,7 +45,7 @@ oid sha256:53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db
 size 90868376
 `;
 
-describe("refused headers", () => {
+describe("refused headers [M3]", () => {
   const big = "18446744073709551614";
   test.each<[string, Uint8Array, string, RegExp]>([
     ["empty file", new Uint8Array(0), "HEADER_TOO_SMALL", /at least 8 bytes, got 0: the download is incomplete/],
@@ -116,7 +116,7 @@ describe("refused headers", () => {
     expect(refusal(file(twice, 4))).toMatchObject({ code: "DUPLICATE_KEY" });
   });
 
-  test("a git-LFS pointer is named with its size and the remedy", () => {
+  test("a git-LFS pointer is named with its size and the remedy [M2]", () => {
     const error = refusal(new TextEncoder().encode(LFS));
     expect(error.code).toBe("LFS_POINTER");
     expect(error.message).toMatch(/git-LFS pointer of 133 bytes, not the file of 90,868,376 bytes/);
@@ -124,7 +124,7 @@ describe("refused headers", () => {
   });
 });
 
-describe("accepted headers", () => {
+describe("accepted headers [M3]", () => {
   test("no tensors", () => {
     expect(parseSafetensors(file("{}"), FILE).tensors.size).toBe(0);
   });
@@ -167,7 +167,7 @@ describe("truncation", () => {
   const whole = serializeSafetensors(tensors);
   const cuts = Array.from({ length: Math.ceil(whole.length / 64) }, (_, i) => i * 64);
 
-  test.each(cuts)("at byte %i", (cut) => {
+  test.each(cuts)("at byte %i [M1]", (cut) => {
     const error = refusal(whole.subarray(0, cut));
     expect(["HEADER_TOO_SMALL", "INVALID_HEADER_LENGTH", "TRUNCATED"]).toContain(
       error.code.replace("SAFETENSORS_", ""),
@@ -179,14 +179,14 @@ describe("truncation", () => {
   });
 
   const folder = process.env.LIMBECK_DATA && join(process.env.LIMBECK_DATA, "truncated-minilm");
-  test.skipIf(!folder || !existsSync(folder))("a real one, all-MiniLM-L6-v2 (needs LIMBECK_DATA)", async () => {
+  test.skipIf(!folder || !existsSync(folder))("a real one, all-MiniLM-L6-v2 (needs LIMBECK_DATA) [M1]", async () => {
     const error = refusal(new Uint8Array(await readFile(join(folder!, FILE))));
     expect(error.code).toBe("SAFETENSORS_TRUNCATED");
     expect(error.message).toMatch(/expected 90,868,376 bytes, got 851,968/);
   });
 });
 
-test("random damage gives a typed error or a valid file, never anything else", () => {
+test("random damage gives a typed error or a valid file, never anything else [F1]", () => {
   const tensors = new Map([["w", { shape: [3], data: Float32Array.of(1, 2, 3) }]]);
   const whole = serializeSafetensors(tensors);
   const damage = fc.array(fc.tuple(fc.nat(whole.length - 1), fc.nat(255)), { minLength: 1, maxLength: 3 });
@@ -284,7 +284,7 @@ describe("toFloat32", () => {
     expect(raw("F32", source.subarray(4, 12)).buffer).toBe(source.buffer);
   });
 
-  test.each(["I64", "U8", "BOOL", "F8_E4M3"] as const)("%s is refused by the tensor's name", (dtype) => {
+  test.each(["I64", "U8", "BOOL", "F8_E4M3"] as const)("%s is refused by the tensor's name [M4]", (dtype) => {
     const tensor = { dtype, shape: [0], bytes: new Uint8Array(0) };
     expect(() => toFloat32(tensor, 'm, tensor "w"')).toThrow(new RegExp(`^m, tensor "w": its dtype is ${dtype}`));
   });

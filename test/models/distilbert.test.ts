@@ -30,7 +30,7 @@ test("DistilBERT has as many parameters as its paper counts", () => {
   expect(bodyParameters(distilbert.sized(size, COMMON))).toBe(66_362_880);
 });
 
-test("its folder is written as transformers writes it, tokenizer class included", async () => {
+test("its folder is written as transformers writes it, tokenizer class included [E1]", async () => {
   const folder = memoryFiles({
     "config.json": text("distilbert-a/config.json"),
     "model.safetensors": fixtureBytes("distilbert-a/model.safetensors"),

@@ -77,7 +77,7 @@ describe.each(NAMES)("the folder of %s", (name) => {
   const [repeated, original] = Object.entries(head.tied)[0];
   const own = () => tensorsOf(name);
 
-  test("holds what transformers' class holds, and is written as it was", async () => {
+  test("holds what transformers' class holds, and is written as it was [E1]", async () => {
     const model = await load(name);
     expect([...parametersOf(model.config).keys()].sort()).toEqual([...own().keys()].sort());
     const files = memoryFiles();
@@ -91,7 +91,7 @@ describe.each(NAMES)("the folder of %s", (name) => {
     expect((await loadModel(files, { tasks })).weights).toEqual(weights);
   });
 
-  test("a decoder that is saved as well must be the word embeddings", async () => {
+  test("a decoder that is saved as well must be the word embeddings [M5]", async () => {
     const table = own().get(original) as Tensor;
     const { weights } = await load(name, own().set(repeated, table));
     expect(weights).toEqual((await load(name)).weights);

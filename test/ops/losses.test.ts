@@ -14,7 +14,7 @@ import { opCase } from "./case.ts";
 
 const weight = { shape: [4], data: [0.5, 0.25, 0, 0.5], fixed: true };
 
-describe("crossEntropy", () => {
+describe("crossEntropy [N2]", () => {
   const labels = { shape: [4], data: [2, NONE, 0, 1], dtype: "u32" as const };
   for (const C of [2, 3, 150])
     opCase(
@@ -38,7 +38,7 @@ describe("crossEntropy", () => {
   );
 });
 
-describe("kl", () => {
+describe("kl [N2]", () => {
   for (const T of [1, 4])
     for (const C of [2, 7])
       opCase(

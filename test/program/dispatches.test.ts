@@ -42,7 +42,7 @@ describe("dispatches of a step", () => {
     expect(count).toBeGreaterThan(0.95 * budget);
   });
 
-  test("BERT-base at 32 × 128 tokens fits WebGPU's default limits", () => {
+  test("BERT-base at 32 × 128 tokens fits WebGPU's default limits [G3]", () => {
     const shape = { sequences: 32, rows: 4096, longest: 128 };
     for (const program of [...programs(base, "hard"), forwardProgram({ owner: "m", config: base }, shape)]) {
       for (const { op, entry, grid, bind } of dispatches(program)) {

@@ -181,7 +181,7 @@ describe.skipIf(webgpu.missing)(`200 steps on ${webgpu.name} beside WASM`, () =>
     expect(bytesOf(again.halfway)).not.toBe(bytesOf(onGpu.weights));
   });
 
-  test("memory of the device does not grow", () => {
+  test("memory of the device does not grow [L1]", () => {
     expect(onGpu.memory[0]).toBeGreaterThan(0);
     expect(new Set(onGpu.memory.slice(2)).size).toBe(1);
   });

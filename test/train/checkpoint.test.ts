@@ -143,7 +143,7 @@ describe.each([
   ["killed", false],
   ["without power", true],
 ])("a process that is %s", (_, powerLost) => {
-  test("at whatever operation of the disk goes on to the same bytes", async () => {
+  test("at whatever operation of the disk goes on to the same bytes [C1] [C2]", async () => {
     expect(operations).toBeGreaterThan(100);
     const begun = new Set<number>();
     for (let k = 1; k <= operations; k++) {
@@ -224,7 +224,7 @@ describe("what is written", () => {
   });
 });
 
-test("a disk that takes few bytes at a time, and none when it is full: the checkpoint before stays, and the run can go on", async () => {
+test("a disk that takes few bytes at a time, and none when it is full: the checkpoint before stays, and the run can go on [C6]", async () => {
   const disk = newDisk();
   disk.most = 1000;
   const filled = await followed(
@@ -265,7 +265,7 @@ describe("a damaged checkpoint", () => {
     ],
     ["an empty manifest", "manifest.json", /manifest\.json/, () => new Uint8Array()],
     ["a manifest of something else", "manifest.json", /manifest\.json: format/, () => new TextEncoder().encode("{}")],
-  ])("%s is named, and the one before is used", async (_, name, said, how) => {
+  ])("%s is named, and the one before is used [C5]", async (_, name, said, how) => {
     const disk = await killed();
     await damage(at(disk).sub("checkpoint-5"), name, how);
     const { from, notes } = await followed(run(disk, { resume: true }));
@@ -275,7 +275,7 @@ describe("a damaged checkpoint", () => {
     expect(await finished(at(disk))).toEqual(undisturbed);
   });
 
-  test("a file that is missing, and a folder that somebody made by hand", async () => {
+  test("a file that is missing, and a folder that somebody made by hand [C4]", async () => {
     const disk = await killed();
     await at(disk).sub("checkpoint-5").remove("optimizer.safetensors");
     await at(disk)
@@ -298,7 +298,7 @@ describe("a damaged checkpoint", () => {
 
 describe("a signal", () => {
   test.each([1, 2, 3, 4, 5, 6])(
-    "behind update %i: a checkpoint of it and a model; the run goes on to the same bytes",
+    "behind update %i: a checkpoint of it and a model; the run goes on to the same bytes [C3] [L2]",
     async (step) => {
       const disk = newDisk();
       const stop = new AbortController();
@@ -382,15 +382,18 @@ describe("what has changed", () => {
     ["options", { learningRate: 2e-2, seed: 6 }, /stages\.prediction\.learningRate: 0\.01 → 0\.02/],
     ["length", { maxLength: 12 }, /stages\.prediction\.maxLength: 16 → 12/],
   ];
-  test.each(changes)("%s: refused with the list of differences, before anything is trained", async (_, more, said) => {
-    const disk = await killed();
-    const before = disk.paths();
-    const { error } = await followed(run(disk, { resume: true, ...more })).catch((seen) => seen);
-    expect(error).toMatchObject({ code: "RESUME_CHANGED" });
-    expect(error.message).toMatch(said);
-    expect(error.message).toContain("--force-resume");
-    expect(disk.paths()).toEqual(before);
-  });
+  test.each(changes)(
+    "%s: refused with the list of differences, before anything is trained [C8]",
+    async (_, more, said) => {
+      const disk = await killed();
+      const before = disk.paths();
+      const { error } = await followed(run(disk, { resume: true, ...more })).catch((seen) => seen);
+      expect(error).toMatchObject({ code: "RESUME_CHANGED" });
+      expect(error.message).toMatch(said);
+      expect(error.message).toContain("--force-resume");
+      expect(disk.paths()).toEqual(before);
+    },
+  );
 
   test("goes on by force, which its record tells", async () => {
     const disk = await killed();
@@ -419,7 +422,7 @@ describe("what has changed", () => {
     expect(await finished(at(disk))).toEqual(undisturbed);
   });
 
-  test("the version, the device: one is refused, the other told", async () => {
+  test("the version, the device: one is refused, the other told [C8] [N3]", async () => {
     const disk = await killed();
     const home = at(disk).sub("checkpoint-5");
     const state = JSON.parse(new TextDecoder().decode(await home.read("trainer_state.json")));

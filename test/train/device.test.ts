@@ -28,7 +28,7 @@ async function choiceOn(runtime: Runtime, device: "auto" | "webgpu" = "auto"): P
 
 const WASM = "wasm: SIMD, strict numerics, 1 thread, because ";
 
-describe("auto without a GPU runs on WASM and says why in one sentence", () => {
+describe("auto without a GPU runs on WASM and says why in one sentence [G5]", () => {
   const missing = new InputError(
     "NO_WEBGPU",
     "Node has WebGPU through the package webgpu only: run `npm install webgpu`",
@@ -108,7 +108,7 @@ describe.skipIf(webgpu.missing)(`devices of ${webgpu.name}`, () => {
     );
   });
 
-  test("auto refuses one that computes wrongly, by name and reason", async () => {
+  test("auto refuses one that computes wrongly, by name and reason [G5]", async () => {
     const broken = wrong(gpu, { vendor: "acme", architecture: "x1" });
     const reason = /because acme x1 computes wrongly: matmul is off by \S+.* \(at most 0\.0001 is rounding\)$/;
     expect(await choiceOn(host(async () => broken))).toMatch(reason);

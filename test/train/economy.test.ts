@@ -133,7 +133,7 @@ describe.each([
     for (const number of making) expect(step("bindGroups", number)).toBeLessThanOrEqual(budget.dispatches);
   });
 
-  test("takes no more device memory than the first, but for a staging buffer", () => {
+  test("takes no more device memory than the first, but for a staging buffer [L1]", () => {
     for (const number of steps(1)) expect(seen[number].bytes).toBe(seen[1].bytes);
     expect(seen[STEPS].mostBytes - seen[1].bytes).toBeLessThanOrEqual(2 * 16_384);
   });

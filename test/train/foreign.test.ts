@@ -38,7 +38,7 @@ beforeAll(async () => {
 });
 afterAll(() => tiny?.remove());
 
-test("teaches by the logits of its own token ids, as if the file had them", async () => {
+test("teaches by the logits of its own token ids, as if the file had them [M8]", async () => {
   const dataset = await readDataset(await node.readFile(path("train.tsv")), "train.tsv");
   const executor = await wasm(1).make();
   placeWeights(executor, "m", teacher.weights);

@@ -40,7 +40,7 @@ const folder = async () => {
 };
 
 describe("a lock", () => {
-  test("is refused while its owner lives, and says who that is", async () => {
+  test("is refused while its owner lives, and says who that is [C10]", async () => {
     const { files } = await folder();
     const { lock } = await taken(processOf(1), files);
     expect(await files.folders()).toEqual(["lock-1"]);

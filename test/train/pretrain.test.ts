@@ -232,7 +232,7 @@ describe("distilbert", () => {
       );
     });
 
-    test("a teacher of another vocabulary: the terms that compare tokens are named", async () => {
+    test("a teacher of another vocabulary: the terms that compare tokens are named [M8]", async () => {
       const other = await loadModel(nodeFiles(path("mlm")), { tasks: ["maskedLm"] });
       const files = new Map(
         [...other.tokenizer.files].map(([name, text]) => [name, text.replace(/\bsoup\b/g, "soap")]),

@@ -227,7 +227,7 @@ describe("a training whose device can be lost", () => {
     ["write", 7],
     ["read", 5],
   ])(
-    "lost before any call of %s (each %i.) ends with the bytes of one that was not",
+    "lost before any call of %s (each %i.) ends with the bytes of one that was not [G1]",
     async (call, distance) => {
       expect(undisturbed.calls[call]).toBeGreaterThan(2 * distance);
       for (let k = 1; k <= undisturbed.calls[call]; k += distance) {
@@ -251,7 +251,7 @@ describe("a training whose device can be lost", () => {
     }
   }, 60_000);
 
-  test("lost where no other device is to be had goes on under WASM, and says why", async () => {
+  test("lost where no other device is to be had goes on under WASM, and says why [G1]", async () => {
     const refused = () => Promise.reject(new Error("no adapter"));
     const outcome = await trained(pretended, { run: [undisturbed.before.run] }, refused);
     expect(numbersOf(outcome)).toEqual(numbersOf(undisturbed));
@@ -329,7 +329,7 @@ describe.skipIf(webgpu.missing)(`a training on ${webgpu.name}`, () => {
       ({ before: { read, run } }) => ({ read: [read - 20], run: [run + 2] }),
       3,
     ],
-  ])("lost %s ends with the bytes of one that was not", async (_, breaks, devices) => {
+  ])("lost %s ends with the bytes of one that was not [G1]", async (_, breaks, devices) => {
     const outcome = await trained(onGpu(), breaks(undisturbed));
     expect(numbersOf(outcome)).toEqual(numbersOf(undisturbed));
     expect(outcome.devices).toBe(devices);
@@ -345,7 +345,7 @@ describe.skipIf(webgpu.missing)(`a training on ${webgpu.name}`, () => {
     );
   });
 
-  test("lost thrice without three steps between goes on under WASM, and says so", async () => {
+  test("lost thrice without three steps between goes on under WASM, and says so [G1]", async () => {
     const { run } = undisturbed.before;
     const outcome = await trained(onGpu(), { run: [run, run + 2, run + 4] });
     const losses = ({ events }: Outcome) => events.flatMap((event) => ("loss" in event ? [event.loss as number] : []));

@@ -14,7 +14,7 @@ async function onWasm(options: { threads: number; reserve?: number }, seed = 7, 
 }
 
 describe("the same seed gives the same student", () => {
-  test("twice, and on 1, 2, 3 and 4 threads", async () => {
+  test("twice, and on 1, 2, 3 and 4 threads [N4]", async () => {
     const first = await onWasm({ threads: 1 });
     expect(first.losses.every(Number.isFinite)).toBe(true);
     expect(first.losses[8]).toBeLessThan(first.losses[2]);

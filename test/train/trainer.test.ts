@@ -88,7 +88,7 @@ for (const device of devices)
       executor.dispose();
     });
 
-    test("a snapshot is all that the next steps follow from, on this executor and on another", async () => {
+    test("a snapshot is all that the next steps follow from, on this executor and on another [N3]", async () => {
       const batches = tinyBatches(2, 4, 3);
       const dropped = { ...structure, student: { owner: "student", config: tinyConfig(1) } };
       const start = async () => {
