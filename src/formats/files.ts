@@ -39,6 +39,8 @@ export interface Files {
   discard(): Promise<void>;
   /** Removes what writers left that were interrupted. Only for who owns the folder: it would take the files of others from under their hands. */
   tidy(): Promise<void>;
+  /** What the user should hear of where the files come from. */
+  notes?(): readonly string[];
 }
 
 /** Refuses whatever is not a plain file name: separators, drive letters, "..", hidden files. */

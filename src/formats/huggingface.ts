@@ -4,6 +4,7 @@ import { InputError, LimbeckError } from "../errors.ts";
 import { type CommonConfig, type ConfigSchema, parseConfigOf, serializeConfigOf } from "./config.ts";
 import { type Content, checkBasename, type Files, quote, readText, toBytes } from "./files.ts";
 import { isObject, parseJson } from "./json.ts";
+import { repositoryOf } from "./remote.ts";
 import {
   firstNonfinite,
   parseSafetensors,
@@ -85,7 +86,7 @@ export async function readModelFolder<C extends CommonConfig>(
   for (const name of TOKENIZER_FILES) {
     if ((await files.size(name)) !== undefined) tokenizerFiles.set(name, await readText(files, name));
   }
-  return { config, tensors, tokenizerFiles, notes };
+  return { config, tensors, tokenizerFiles, notes: [...(files.notes?.() ?? []), ...notes] };
 }
 
 async function readWeights(files: Files, configText: string): Promise<Map<string, RawTensor>> {
@@ -101,10 +102,15 @@ async function readWeights(files: Files, configText: string): Promise<Map<string
     const architecture =
       /"architectures"\s*:\s*\[\s*"([A-Za-z]{0,20}Bert[A-Za-z]{1,60})"/.exec(configText)?.[1] ?? "AutoModel";
     const source = name === "tf_model.h5" ? ", from_tf=True" : name === "flax_model.msgpack" ? ", from_flax=True" : "";
+    const convert = (from: string, to: string) =>
+      `${architecture}.from_pretrained('${from}'${source}).save_pretrained('${to}', safe_serialization=True)`;
+    const repository = repositoryOf(folder);
+    const line = repository
+      ? `python -c "from transformers import AutoTokenizer, ${architecture}; ${convert(repository, "converted")}; AutoTokenizer.from_pretrained('${repository}').save_pretrained('converted')", then name the folder "converted"`
+      : `python -c "from transformers import ${architecture}; ${convert(".", ".")}"`;
     throw new InputError(
       "NO_SAFETENSORS",
-      `found ${name} but no ${WEIGHTS}, and limbeck does not run pickles. Convert once, in that folder: ` +
-        `python -c "from transformers import ${architecture}; ${architecture}.from_pretrained('.'${source}).save_pretrained('.', safe_serialization=True)"`,
+      `found ${name} but no ${WEIGHTS}, and limbeck does not run pickles. Convert once${repository ? "" : ", in that folder"}: ${line}`,
       { where: folder },
     );
   }

@@ -6,6 +6,7 @@ import { Worker } from "node:worker_threads";
 import { SYNC_STOP } from "../../assembly/layout.ts";
 import { InputError, LimbeckError } from "../errors.ts";
 import { fail, words } from "../executors/thread.ts";
+import { downloads } from "./nodeDownloads.ts";
 import { nodeFiles, readPath } from "./nodeFiles.ts";
 import { processes } from "./nodeProcesses.ts";
 import type { Runtime, ThreadStart } from "./runtime.ts";
@@ -67,6 +68,8 @@ export const node: Runtime = {
   },
 
   processes,
+
+  downloads: () => downloads(),
 
   folder: (path) => nodeFiles(path),
 

@@ -1,6 +1,7 @@
 // The contract between limbeck and a JavaScript host: how it gives a compiled WASM module, threads and files. The core never asks where it is.
 
 import type { Files } from "../formats/files.ts";
+import type { Downloads } from "../formats/remote.ts";
 
 /** What a thread needs to know; it is sent to the thread as it is. */
 export interface ThreadStart {
@@ -40,6 +41,8 @@ export interface Runtime {
   gpu?(): Promise<GPU | undefined>;
   /** Which process this is, and whether another of this host still runs. Absent where a page has its own locks. */
   readonly processes?: { own(): Promise<ProcessId>; runs(id: ProcessId): Promise<boolean> };
+  /** How models are fetched from the network; with nothing kept unless it says more. */
+  downloads?(): Downloads;
   /** A folder by its path; whether it exists is asked later. */
   folder(path: string): Files;
   /** The bytes of one file; an InputError when it cannot be read. */

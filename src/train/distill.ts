@@ -220,7 +220,8 @@ async function loadTextTeacher(
 async function resolveRecipe(runtime: Runtime, recipe: string | Recipe): Promise<Recipe> {
   if (typeof recipe !== "string") return parseRecipe(JSON.stringify(recipe), "recipe");
   if (!recipe.endsWith(".json")) return recipeNamed(recipe);
-  return parseRecipe(decodeUtf8(await runtime.readFile(recipe), recipe, "NOT_UTF8"), recipe);
+  const { bytes } = await openFile(runtime, recipe);
+  return parseRecipe(decodeUtf8(bytes, recipe, "NOT_UTF8"), recipe);
 }
 
 async function loadTeachers(runtime: Runtime, options: DistillOptions, tasks: Heads): Promise<Model[]> {
@@ -357,7 +358,7 @@ async function makeStudent(
     const body = freshStudent(spec, { like: source, pair, seed, vectors: given?.vectors });
     return { ...source, ...body, name: options.student, notes: given ? [given.note] : [] };
   }
-  const text = new TextDecoder().decode(await runtime.readFile(spec.path));
+  const text = new TextDecoder().decode((await openFile(runtime, spec.path)).bytes);
   const config = withLabels(parseConfig(text, spec.path), labels);
   if (config.vocab_size !== source.config.vocab_size)
     throw new InputError(

@@ -11,15 +11,16 @@ import { WasmExecutor } from "../executors/wasm.ts";
 import { WebgpuExecutor } from "../executors/webgpu.ts";
 import type { CommonConfig } from "../formats/config.ts";
 import type { Files } from "../formats/files.ts";
+import { isRemote, readUrl, remoteFolder } from "../formats/remote.ts";
 import type { Program } from "../program/program.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { DEVICE, type DeviceOptions } from "./options.ts";
 import { requireFaster } from "./probe.ts";
 import { requireRight } from "./selfTest.ts";
 
-/** A folder: its path where the runtime has paths, or its files. */
+/** A folder: its path where the runtime has paths, `hf:org/model[@revision]`, a URL, or its files. */
 export type FolderSource = string | Files;
-/** A file of examples: its path, or its name and bytes. */
+/** A file of examples: its path, a URL, or its name and bytes. */
 export type DataSource = string | { readonly name: string; readonly bytes: Uint8Array };
 
 const MOST_THREADS = 8;
@@ -170,12 +171,15 @@ export function baseName(path: string): string {
 }
 
 export function openFolder(runtime: Runtime, source: FolderSource): Files {
-  return typeof source === "string" ? runtime.folder(source) : source;
+  if (typeof source !== "string") return source;
+  return isRemote(source) ? remoteFolder(source, runtime.downloads?.() ?? {}) : runtime.folder(source);
 }
 
-/** A file by its path, or as it is. */
+/** A file by its path, a URL, or as it is. */
 export async function openFile(runtime: Runtime, source: DataSource): Promise<{ name: string; bytes: Uint8Array }> {
-  return typeof source === "string" ? { name: source, bytes: await runtime.readFile(source) } : source;
+  if (typeof source !== "string") return source;
+  const bytes = isRemote(source) ? await readUrl(source, runtime.downloads?.() ?? {}) : await runtime.readFile(source);
+  return { name: source, bytes };
 }
 
 export async function openData(runtime: Runtime, source: DataSource, options: DatasetOptions): Promise<Dataset> {

@@ -6,6 +6,7 @@ import { Profile } from "../executors/profile.ts";
 import type { Task } from "../formats/config.ts";
 import { outputExists } from "../formats/files.ts";
 import type { JsonObject } from "../formats/json.ts";
+import { isRemote } from "../formats/remote.ts";
 import { optimizerNamed } from "../optim/index.ts";
 import type { OptimizerOptions } from "../optim/optimizer.ts";
 import { masksTokens, needsTeacher, type Recipe } from "../recipes/recipe.ts";
@@ -94,6 +95,10 @@ export type TrainingRun = AsyncGenerator<TrainingEvent, TrainingResult>;
 /** An output folder that cannot be written is refused before anything is read or trained. */
 export async function checkOutput(runtime: Runtime, options: CommonOptions): Promise<void> {
   const { out, overwrite } = options;
+  if (typeof out === "string" && isRemote(out))
+    throw new InputError("REMOTE_FOLDER", "a folder on a server is only read; name one of this machine.", {
+      where: "--out",
+    });
   const files = out === undefined ? undefined : openFolder(runtime, out);
   if (!files && resumes(options))
     throw new InputError("RESUME_WHERE", "there is no folder with a run that could go on; name it with --out.", {
