@@ -14,6 +14,7 @@ import { type PretrainOptions, pretrain as pretrainOn } from "./train/pretrain.t
 import type { DataSource, FolderSource } from "./train/session.ts";
 
 export type { DatasetOptions } from "./data/dataset.ts";
+export type { ErrorCode } from "./errorCodes.ts";
 export { InputError, LimbeckError } from "./errors.ts";
 export type { Profile, ProfileRow } from "./executors/profile.ts";
 export { recipes } from "./recipes/index.ts";

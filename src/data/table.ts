@@ -6,6 +6,7 @@
 //   trec   "label text", the label up to the first space
 // Only \n and \r\n end rows; an empty line is no row, and in tsv and lines neither is one of spaces alone. Malformed rows stop the reading, or up to `skipBad` are listed.
 
+import type { ErrorCode } from "../errorCodes.ts";
 import { InputError } from "../errors.ts";
 
 export type Format = "tsv" | "csv" | "jsonl" | "lines" | "trec";
@@ -33,12 +34,12 @@ export interface TableOptions {
   isHeader?: (cells: string[]) => boolean;
 }
 
-/** Counts malformed rows of one file; the one past the allowance stops the reading. */
 const INTEGER = /^[+-]?\d+$/;
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 export const isInteger = (cell: string) => INTEGER.test(cell);
 export const isNumber = (cell: string) => NUMBER.test(cell) && Number.isFinite(Number(cell));
 
+/** Counts malformed rows of one file; the one past the allowance stops the reading. */
 export class BadRows {
   readonly found: { line: number; reason: string }[] = [];
   readonly #file: string;
@@ -49,7 +50,7 @@ export class BadRows {
     this.#allowed = allowed;
   }
 
-  report(line: number, reason: string, code = "BAD_ROW"): void {
+  report(line: number, reason: string, code: ErrorCode = "BAD_ROW"): void {
     if (this.found.length >= this.#allowed) {
       const advice =
         this.#allowed === 0

@@ -1,6 +1,7 @@
 // A folder of files as the formats see it, and as runs are kept in: a handful of functions that a runtime implements, and the
 // in-memory one. Names are plain basenames, so that nothing written inside a file can lead out of the folder.
 // What was written, made or removed is on the disk when the promise resolves: a loss of power takes nothing back.
+import type { ErrorCode } from "../errorCodes.ts";
 import { InputError } from "../errors.ts";
 
 export type Content = Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
@@ -170,7 +171,7 @@ export async function readText(files: Files, name: string): Promise<string> {
   return decodeUtf8(bytes, where, "NOT_UTF8");
 }
 
-export function decodeUtf8(bytes: Uint8Array, where: string, code: string, keepMark = false): string {
+export function decodeUtf8(bytes: Uint8Array, where: string, code: ErrorCode, keepMark = false): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: keepMark }).decode(bytes);
   } catch {

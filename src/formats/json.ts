@@ -1,6 +1,7 @@
 // Strict JSON (RFC 8259) for files that strangers wrote. Beyond JSON.parse it refuses duplicate keys (readers that
 // disagree on which one wins can be played against each other), lone surrogates and deep nesting, says line and
 // column, lets the caller see how a number is spelled, and keeps "__proto__" an ordinary key.
+import type { ErrorCode } from "../errorCodes.ts";
 import { InputError } from "../errors.ts";
 import { quote } from "./files.ts";
 
@@ -10,7 +11,7 @@ export interface JsonOptions {
   /** The file, for messages. */
   where: string;
   /** Code of the errors; duplicate keys have their own. */
-  code?: string;
+  code?: ErrorCode;
   /** Reads a number's spelling; Number by default. */
   number?: (token: string) => unknown;
 }
@@ -32,7 +33,7 @@ export function parseJson(text: string, { where, code = "INVALID_JSON", number =
   const numberPattern = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
   let at = 0;
 
-  function fail(problem: string, offset = at, errorCode = code): never {
+  function fail(problem: string, offset = at, errorCode: ErrorCode = code): never {
     const before = text.slice(0, offset).split("\n");
     throw new InputError(errorCode, `${problem} at line ${before.length}, column ${before.at(-1)!.length + 1}.`, {
       where,

@@ -4,6 +4,7 @@
 //   models--org--model/snapshots/COMMIT/     files (there symbolic links into blobs/, which a runtime follows)
 //   models--org--model/listings/COMMIT.json  what the commit has: what is absent could else not be told from what was not fetched
 // A URL has no commits: url--HASH has a snapshot for each ETag or date of each file, and refs/FILE names the last.
+import type { ErrorCode } from "../errorCodes.ts";
 import { InputError, LimbeckError } from "../errors.ts";
 import { sha256 } from "../sha256.ts";
 import { decodeUtf8, type Files, fileEnds, formatCount, toBytes } from "./files.ts";
@@ -286,7 +287,7 @@ async function keep(said: string[], write: () => Promise<void>): Promise<void> {
   });
 }
 
-const PASSING = ["OFFLINE", "NO_ANSWER", "SERVER_BUSY"];
+const PASSING: readonly ErrorCode[] = ["OFFLINE", "NO_ANSWER", "SERVER_BUSY"];
 
 /** Of the network, not of the name: what the cache has may do. */
 const isPassing = (error: unknown): error is LimbeckError =>
@@ -336,7 +337,7 @@ async function refused(response: Response, where: string): Promise<LimbeckError>
   await response.body?.cancel().catch(() => {});
   const { status } = response;
   const said = `the server answers ${status}`;
-  const error = (code: string, advice: string) => new InputError(code, `${said}: ${advice}`, { where });
+  const error = (code: ErrorCode, advice: string) => new InputError(code, `${said}: ${advice}`, { where });
   switch (status) {
     case 401:
       return error(

@@ -1,6 +1,7 @@
 // safetensors, read by the full rule set of the reference reader (huggingface/safetensors, safetensors/src/tensor.rs)
 // and written as the reference writer does: u64 little-endian header length, JSON header
 // { name: { dtype, shape, data_offsets } }, then the data, each tensor starting where the last one ended.
+import type { ErrorCode } from "../errorCodes.ts";
 import { InputError, LimbeckError } from "../errors.ts";
 import { decodeUtf8, formatCount, quote, refuseLfsPointer } from "./files.ts";
 import { isObject, parseJson } from "./json.ts";
@@ -46,13 +47,16 @@ export interface Tensor {
   data: Float32Array;
 }
 
+/** A code without the prefix that all of them have. */
+type Fault = ErrorCode extends infer C ? (C extends `SAFETENSORS_${infer F}` ? F : never) : never;
+
 const MAX_HEADER = 100_000_000;
 
 export function parseSafetensors(
   bytes: Uint8Array,
   file: string,
 ): { tensors: Map<string, RawTensor>; metadata: Map<string, string> } {
-  const fail = (code: string, message: string, tensor?: string): never => {
+  const fail = (code: Fault, message: string, tensor?: string): never => {
     const where = tensor === undefined ? file : `${file}, tensor ${quote(tensor)}`;
     throw new InputError(`SAFETENSORS_${code}`, message, { where });
   };
