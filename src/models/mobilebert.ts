@@ -286,7 +286,7 @@ const isKin = (config: CommonConfig): config is MobilebertConfig =>
 const wide = (config: MobilebertConfig): boolean =>
   config.use_bottleneck && !config.use_bottleneck_attention && !config.key_query_shared_bottleneck;
 
-export const mobilebert = bottlenecked(
+export const mobilebert: Family<MobilebertConfig> = bottlenecked(
   { type: "mobilebert", tokenizer: "MobileBertTokenizer" },
   "MobileBert",
   // The authors' students have no pooler.
@@ -299,7 +299,7 @@ export const mobilebert = bottlenecked(
       : [],
 );
 
-export const ibbert = bottlenecked(
+export const ibbert: Family<MobilebertConfig> = bottlenecked(
   { type: "ibbert", tokenizer: "BertTokenizer" },
   // transformers has no such classes.
   "Ibbert",

@@ -3,11 +3,11 @@
 import { InputError } from "../errors.ts";
 
 /** Half up, in whole numbers: i·N/M. */
-const share = (i: number, N: number, M: number) => Math.floor((2 * i * N + M) / (2 * M));
+const share = (i: number, N: number, M: number): number => Math.floor((2 * i * N + M) / (2 * M));
 
-const all = (M: number) => Array.from({ length: M }, (_, i) => i + 1);
-const belowLast = (M: number) => all(M - 1);
-const last = (M: number) => [M];
+const all = (M: number): number[] => Array.from({ length: M }, (_, i) => i + 1);
+const belowLast = (M: number): number[] => all(M - 1);
+const last = (M: number): number[] => [M];
 
 /** Which student layers, and the teacher's for one of them. */
 const MAPS = {
