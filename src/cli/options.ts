@@ -12,7 +12,7 @@ import { isObject, parseJson } from "../formats/json.ts";
 import { optimizers } from "../optim/index.ts";
 import { CURVES, LR_SCHEDULERS } from "../optim/schedule.ts";
 import { recipes } from "../recipes/index.ts";
-import { checkNumbers, flag, GPU_FEATURES, TRAINING } from "../train/options.ts";
+import { checkNumbers, flag, GPU_FEATURES, MAX_BAD_STEPS, TRAINING } from "../train/options.ts";
 import { KEEPING } from "../train/runFolder.ts";
 
 /** What a value may be: `schema` for a configuration file, `read` for the text of a flag. */
@@ -170,6 +170,11 @@ const GROUPS = {
       trained("seed", "seed", "of everything random"),
       ["--eval-steps <n>", "updates between evaluations (default: one per epoch)", number],
       trained("loggingSteps", "logging-steps", "updates between reports"),
+      [
+        "--max-bad-steps <n>",
+        `steps in a row whose loss or gradient is NaN or infinite, each skipped, before the run stops (default: ${MAX_BAD_STEPS})`,
+        number,
+      ],
       ["--fp16", "mixed precision, on a GPU that has half precision (shader-f16)", yes],
     ],
   },

@@ -1,6 +1,7 @@
 // What a command says: words for people, and with --json one JSON object per line on stdout, people's words then on stderr.
 
 import type { WriteStream } from "node:tty";
+import { printJson } from "../formats/json.ts";
 import type { Metrics } from "../train/metrics.ts";
 
 export interface Output {
@@ -19,7 +20,7 @@ export function outputFor(json: boolean): Output {
     say: (text) => (json ? process.stderr : process.stdout).write(`${text}\n`),
     remark: (text) => process.stderr.write(`${text}\n`),
     emit: (object) => {
-      if (json) process.stdout.write(`${JSON.stringify(object)}\n`);
+      if (json) process.stdout.write(`${printJson(object)}\n`);
     },
   };
 }

@@ -66,7 +66,7 @@ function stepText(event: Step): string {
   const shown = terms.length > 1 ? terms.map(([name, value]) => ` ${name} ${value.toFixed(4)}`).join("") : "";
   return [
     `${event.step}/${event.steps}`,
-    `loss ${event.loss.toFixed(4)}${shown}`,
+    `loss ${event.loss.toFixed(4)}${shown}${event.skipped ? " (skipped)" : ""}`,
     `${duration(event.secondsLeft)} left`,
     `${count(event.tokensPerSecond)} tokens/s`,
     bytes(event.memoryBytes),

@@ -164,3 +164,9 @@ export function parseJson(text: string, { where, code = "INVALID_JSON", number =
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
+
+/** As JSON.stringify, but what is not finite, for which JSON has no number and that writes null, is told by its name: "NaN", "-Infinity". */
+export function printJson(value: unknown, indent?: number): string {
+  const named = (_: string, x: unknown) => (typeof x === "number" && !Number.isFinite(x) ? String(x) : x);
+  return JSON.stringify(value, named, indent);
+}

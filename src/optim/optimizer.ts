@@ -50,13 +50,18 @@ function decays(shape: readonly number[]): boolean {
   return shape.length > 1;
 }
 
-/** Traces the update of all parameters (state name → shape); returns the norm of their gradients. */
+/**
+ * Traces the update of all parameters (state name → shape); returns the norm of their gradients, and of `guard`: nothing is updated where
+ * that is not finite.
+ */
 export function traceUpdate(
   trace: Trace,
   optimizer: Optimizer,
   parameters: ReadonlyMap<string, readonly number[]>,
+  guard?: Value,
 ): Value {
-  const tensors = [...parameters].map(([name, shape]) => trace.state(companions(name).gradient, shape));
+  const gradients = [...parameters].map(([name, shape]) => trace.state(companions(name).gradient, shape));
+  const tensors = guard ? [...gradients, guard] : gradients;
   const norm = keep(globalNorm({ tensors }, {}), GRADIENT_NORM.name);
   const hyper = trace.input(HYPER.name, HYPER.shape);
   for (const [name, shape] of parameters) {

@@ -10,7 +10,7 @@ import * as v from "valibot";
 import { InputError } from "../errors.ts";
 import { decodeUtf8, type Files, formatCount, quote, toBytes } from "../formats/files.ts";
 import { matchTensors } from "../formats/huggingface.ts";
-import { parseJson } from "../formats/json.ts";
+import { parseJson, printJson } from "../formats/json.ts";
 import { parseSafetensors, serializeSafetensors, toFloat32 } from "../formats/safetensors.ts";
 import { sha256 } from "../sha256.ts";
 import { VERSION } from "../version.ts";
@@ -56,6 +56,7 @@ const STATES = v.object({
     seconds: v.number(),
   }),
   ...{ microBatches: count, clock: v.record(v.string(), v.number()) },
+  steps: v.object({ taken: count, skipped: count, inRow: count }),
   ...{ events: v.array(v.looseObject({ type: v.string() })), notes: v.array(v.string()), seconds: v.number() },
   ...{ numerics: v.string(), identity: record },
 });
@@ -77,7 +78,7 @@ export async function writeCheckpoint(files: Files, checkpoint: Checkpoint): Pro
   const contents: [string, () => Uint8Array][] = [
     [MODEL, () => serializeSafetensors(weights)],
     [OPTIMIZER, () => serializeSafetensors(tensors)],
-    [STATE, () => toBytes(`${JSON.stringify(state, null, 2)}\n`)],
+    [STATE, () => toBytes(`${printJson(state, 2)}\n`)],
   ];
   const listed: Record<string, { bytes: number; sha256: string }> = {};
   for (const [name, content] of contents) {
@@ -106,12 +107,12 @@ export async function readCheckpoint(files: Files): Promise<Checkpoint> {
     const raw = parseSafetensors(contents.get(name) as Uint8Array, where).tensors;
     return new Map([...raw].map(([key, tensor]) => [key, { shape: tensor.shape, data: toFloat32(tensor, where) }]));
   };
-  const { microBatches, clock, ...state } = checked(
+  const { microBatches, clock, steps, ...state } = checked(
     STATES,
     contents.get(STATE) as Uint8Array,
     `${files.folder}/${STATE}`,
   );
-  const trainer = { microBatches, clock, tensors: tensors(OPTIMIZER) };
+  const trainer = { microBatches, clock, steps, tensors: tensors(OPTIMIZER) };
   return { ...(state as unknown as Omit<Checkpoint, "trainer" | "weights">), trainer, weights: tensors(MODEL) };
 }
 

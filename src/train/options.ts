@@ -37,6 +37,9 @@ export const TRAINING: TrainingOptions = {
   fp16: false,
 };
 
+/** Steps in a row whose loss or gradient is not finite: so many, and the run stops. */
+export const MAX_BAD_STEPS = 10;
+
 export interface DeviceOptions {
   /**
    * Which executor runs. "auto": a GPU if the host has one that computes rightly, else WASM. A GPU or a GPUDevice of your own where the host
@@ -72,6 +75,7 @@ const BOUNDS: Bounds = {
   seed: [0, 2 ** 32 - 1, true],
   evalSteps: [0, 1e9, true],
   loggingSteps: [1, 1e9, true],
+  maxBadSteps: [1, 1e9, true],
   saveSteps: [0, 1e9, true],
   saveTotalLimit: [1, 1e6, true],
   threads: [0, 64, true],

@@ -4,6 +4,7 @@ import type { Dataset } from "../data/dataset.ts";
 import { does } from "../formats/config.ts";
 import type { Files } from "../formats/files.ts";
 import { writeModelFolder } from "../formats/huggingface.ts";
+import { printJson } from "../formats/json.ts";
 import { serializeSafetensors } from "../formats/safetensors.ts";
 import { familyOf } from "../models/index.ts";
 import type { Recipe } from "../recipes/recipe.ts";
@@ -133,7 +134,7 @@ export interface Saved {
 /** `alone`: what else was in the folder goes. */
 export async function saveRun(files: Files, model: Model, record: RunRecord, alone: boolean): Promise<Saved> {
   const digest = await sha256(serializeSafetensors(model.weights));
-  const metrics = record.events.map((event) => JSON.stringify(event));
+  const metrics = record.events.map((event) => printJson(event));
   const resolved = {
     limbeck: VERSION,
     command: record.command,
@@ -168,7 +169,7 @@ export async function saveRun(files: Files, model: Model, record: RunRecord, alo
       readme: modelCard(model, record),
       extra: new Map([
         ["metrics.jsonl", `${metrics.join("\n")}\n`],
-        ["limbeck.json", `${JSON.stringify(resolved, null, 2)}\n`],
+        ["limbeck.json", `${printJson(resolved, 2)}\n`],
       ]),
     },
     { alone },

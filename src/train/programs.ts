@@ -14,7 +14,7 @@ import {
   shown,
 } from "../models/features.ts";
 import { familyOf, type ModelConfig, traceModel } from "../models/index.ts";
-import { add, gradient, keep, LOSS_SCALE, linear, lossScale, mul } from "../ops/index.ts";
+import { add, copy, gradient, keep, LOSS_SCALE, linear, lossScale, mul } from "../ops/index.ts";
 import { companions, type Optimizer, traceUpdate } from "../optim/optimizer.ts";
 import { type Program, Trace } from "../program/program.ts";
 import { Scope } from "../program/scope.ts";
@@ -50,6 +50,12 @@ export interface StepStructure {
 export const TEMPERATURE = { name: "recipe/temperature", shape: [1], dtype: "f32" } as const;
 export const DROPOUT = { name: "dropout", shape: [2], dtype: "u32" } as const;
 export const LOSS = { name: "metrics/loss", shape: [1], dtype: "f32" } as const;
+/**
+ * State beside the gradients: 0 · loss, summed over the micro-batches of an update, so NaN where a loss is not finite though its gradients may be.
+ * Their norm has it too. The 0 is state that nobody writes, for a shader's compiler would know what becomes of a constant.
+ */
+export const LOSS_GUARD = { name: "gradient/lossGuard", shape: [1], dtype: "f32" } as const;
+const ZERO = { name: "zero", shape: [1], dtype: "f32" } as const;
 export const weightOf = (term: string) => ({ name: `recipe/weight/${term}`, shape: [1], dtype: "f32" }) as const;
 export const metricOf = (term: string) => ({ name: `metrics/term/${term}`, shape: [1], dtype: "f32" }) as const;
 export const logitsOf = (owner: string, rows: number, classes: number) =>
@@ -229,6 +235,8 @@ export function stepPrograms(structure: StepStructure, shape: BatchShape): StepP
   );
   for (const [name, term] of Object.entries(terms)) keep(term, metricOf(name).name);
   keep(loss, LOSS.name);
+  const guarded = mul(loss, trace.state(ZERO.name, ZERO.shape));
+  trace.retarget(copy({ x: guarded }, {}), trace.state(LOSS_GUARD.name, LOSS_GUARD.shape), true);
   return {
     features: teachers.map(({ read }) => read),
     teachers: teachers.map((teacher) => teacher.program()),
@@ -252,7 +260,8 @@ export function trainedParameters(structure: StepStructure): StepPrograms["train
 
 export function updateProgram(structure: StepStructure): Program {
   const trace = new Trace();
-  const norm = traceUpdate(trace, structure.optimizer, trainedParameters(structure));
+  const guard = trace.state(LOSS_GUARD.name, LOSS_GUARD.shape);
+  const norm = traceUpdate(trace, structure.optimizer, trainedParameters(structure), guard);
   if (structure.student.half) lossScale({ state: trace.state(LOSS_SCALE.name, LOSS_SCALE.shape), norm }, {});
   return trace.finish("update");
 }

@@ -8,12 +8,14 @@ import type { Executor } from "../executors/executor.ts";
 import type { BatchShape } from "../models/features.ts";
 import type { Hyper } from "../recipes/recipe.ts";
 import type { Weights } from "./model.ts";
+import { MAX_BAD_STEPS } from "./options.ts";
 import type { Placed, StepStructure } from "./programs.ts";
 import type { Device } from "./session.ts";
-import { bytesOfState, type TrainerState } from "./state.ts";
+import { bytesOfState, type StepCounts, type TrainerState } from "./state.ts";
 import {
   type Given,
   NonfiniteError,
+  nonfinite,
   Predictor,
   placeWeights,
   readWeights,
@@ -208,6 +210,8 @@ interface Taken {
   readonly wanted: boolean;
   readonly taught: TaughtBy;
   result?: Promise<StepResult>;
+  /** That it was skipped was told. */
+  told?: true;
 }
 
 /** A Trainer whose steps are as if its device had never been lost. */
@@ -217,15 +221,18 @@ export class LastingTrainer {
   #snapshot: TrainerState | undefined;
   /** The steps since the snapshot. */
   #since: Taken[] = [];
+  /** Up to the snapshot; where nothing can be lost, up to now. */
+  #counts: StepCounts;
 
   constructor(
     readonly device: LastingDevice,
     readonly structure: StepStructure,
-    readonly options: Trainer["options"],
+    readonly options: Trainer["options"] & { readonly maxBadSteps?: number },
     /** Where it begins, if not before the first step. */
     start?: TrainerState,
   ) {
     this.#snapshot = start;
+    this.#counts = start?.steps ?? { taken: 0, skipped: 0, inRow: 0 };
     device.revive = async (executor) => {
       const lost = this.#since.filter(({ result }) => result).length;
       await this.#advance(executor);
@@ -242,8 +249,8 @@ export class LastingTrainer {
   }
 
   /**
-   * One update. Its metrics are read when they are wanted, those of the steps before with them; without a GPU at once. A number that is
-   * not finite is thrown when it is read; the weights are then those before its step.
+   * One update. Its metrics are read when they are wanted, those of the steps before with them; without a GPU at once. A step that was skipped
+   * is told when they are read; one too many in a row is thrown then, and the weights are those before them.
    */
   async step(
     microBatches: readonly Batch[],
@@ -256,7 +263,10 @@ export class LastingTrainer {
     if (!device.canBeLost) {
       const trainer = this.#on(device.executor);
       [this.#snapshot, this.#since] = [undefined, []];
-      return trainer.step(microBatches, learningRate, hyper, false, await taught());
+      const result = await trainer.step(microBatches, learningRate, hyper, false, await taught());
+      this.#counts = this.#counted(this.#counts, result);
+      this.#require(this.#counts, result);
+      return result;
     }
     const taken: Taken = { microBatches, learningRate, hyper, wanted, taught };
     this.#since.push(taken);
@@ -268,7 +278,8 @@ export class LastingTrainer {
 
   /** Everything from which the next step follows, after all those that were asked for; throws as `step` does. */
   async snapshot(): Promise<TrainerState> {
-    if (!this.device.canBeLost) return this.device.attempt((executor) => this.#on(executor).snapshot());
+    const state = (executor: Executor) => this.#on(executor).snapshot();
+    if (!this.device.canBeLost) return { ...(await this.device.attempt(state)), steps: this.#counts };
     await this.#keep();
     return this.#snapshot as TrainerState;
   }
@@ -327,16 +338,41 @@ export class LastingTrainer {
     }
   }
 
-  /** Waits for the metrics of all steps since the snapshot. */
-  async #settled(): Promise<void> {
-    for (const [i, { result }] of this.#since.entries()) {
+  /** Waits for the metrics of all steps since the snapshot, and counts. */
+  async #settled(): Promise<StepCounts> {
+    let counts = this.#counts;
+    for (const [i, taken] of this.#since.entries()) {
+      const result = (await taken.result) as StepResult;
+      counts = this.#counted(counts, result, taken);
       try {
-        await result;
+        this.#require(counts, result);
       } catch (error) {
-        if (error instanceof NonfiniteError) await this.#rewind(i);
+        await this.#rewind(i);
         throw error;
       }
     }
+    return counts;
+  }
+
+  #counted({ taken, skipped, inRow }: StepCounts, result: StepResult, once: { told?: true } = {}): StepCounts {
+    if (!result.skipped) {
+      if (skipped > 0) result.skippedSteps ??= skipped;
+      return { taken: taken + 1, skipped, inRow: 0 };
+    }
+    result.skippedSteps ??= skipped + 1;
+    if (!once.told) this.device.tell(`step ${taken + 1} was skipped: ${nonfinite(result)}`);
+    once.told = true;
+    return { taken: taken + 1, skipped: skipped + 1, inRow: inRow + 1 };
+  }
+
+  #require({ taken, inRow }: StepCounts, result: StepResult): void {
+    if (inRow < (this.options.maxBadSteps ?? MAX_BAD_STEPS)) return;
+    const many = inRow === 1 ? `step ${taken}` : `the last of ${inRow} steps in a row, step ${taken},`;
+    const half = result.lossScale === undefined ? "" : ", or leave out --fp16";
+    throw new NonfiniteError(
+      "NONFINITE_LOSS",
+      `${many} came to nothing: ${nonfinite(result)}; the weights before are kept. Use a smaller --learning-rate${half}.`,
+    );
   }
 
   /** Undoes step i of those since the snapshot, whose update was refused, and the later ones. */
@@ -359,8 +395,8 @@ export class LastingTrainer {
       start = performance.now();
       const snapshot = await trainer.snapshot();
       end = performance.now();
-      await this.#settled();
-      [this.#snapshot, this.#since] = [snapshot, []];
+      const steps = await this.#settled();
+      [this.#snapshot, this.#since, this.#counts] = [{ ...snapshot, steps }, [], steps];
     });
     if (!first || !this.#snapshot) return;
     const cost = `${bytesOfState(this.#snapshot).toLocaleString("en")} bytes in ${Math.round(end - start)} ms`;

@@ -208,6 +208,8 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
     const due = saveSteps > 0 ? step % saveSteps === 0 : batch === perEpoch;
     if (!save || savedAt === step || !(due || stopping || step === planned)) return;
     yield* aside(async function* () {
+      await trainer.settle();
+      yield* notes();
       const event = await save({
         step,
         epoch,
@@ -262,10 +264,10 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
     if (batch === perEpoch || step === planned) yield* keep();
   }
   await trainer.settle();
-  if (skipped > 0)
-    yield {
-      type: "note",
-      text: `${skipped} of ${step} steps were skipped: gradients left the range of half precision`,
-    };
+  yield* notes();
+  if (skipped > 0) {
+    const why = structure.student.half ? "gradients left the range of half precision" : "their numbers were not finite";
+    yield { type: "note", text: `${skipped} of ${step} steps were skipped: ${why}` };
+  }
   return { steps: step, planned, seconds: from.seconds + spent(), tokens, metrics };
 }

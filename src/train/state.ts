@@ -12,6 +12,15 @@ export interface TrainerState {
   readonly clock: Readonly<Record<string, number>>;
   /** Parameters and moments, by their names in an executor. Gradients are zero between two steps. */
   readonly tensors: ReadonlyMap<string, Tensor>;
+  /** Absent: nothing was counted. */
+  readonly steps?: StepCounts;
+}
+
+/** Steps taken; of them, those that were skipped because a number was not finite; and how many of these stand at the end, in a row. */
+export interface StepCounts {
+  readonly taken: number;
+  readonly skipped: number;
+  readonly inRow: number;
 }
 
 export function bytesOfState({ tensors }: TrainerState): number {

@@ -66,6 +66,8 @@ export interface CommonOptions extends StageChoice, KeepingOptions, Partial<Devi
   /** Replaces the model that is in `out`. */
   readonly overwrite?: boolean;
   readonly allowNonfinite?: boolean;
+  /** A step whose loss or gradient is NaN or infinite is skipped; so many in a row end the run. 10 unless given. */
+  readonly maxBadSteps?: number;
   /** Takes the time of every kernel, for `profile` of the result; the run takes a little longer. */
   readonly profile?: boolean;
   /** Stops after the current step: a checkpoint is written, and what was trained until then is judged and saved. */
@@ -375,7 +377,8 @@ async function* trainIn(
       const last = i === stages.length - 1;
       const optimizer = optimizerOptions(run.options);
       const taught = setup.cache && (yield* withTold(openTaught(setup.cache, taughtRows(run, structures[i])), tell));
-      const how = { optimizer, seed: run.options.seed, taught: taught !== undefined };
+      const { maxBadSteps } = common;
+      const how = { optimizer, seed: run.options.seed, taught: taught !== undefined, maxBadSteps };
       const here = i === firstStage ? resumed : undefined;
       const trainer = new LastingTrainer(device, structures[i], how, here?.start);
       // Twice the size of the student: not to be kept for the rest of the run.

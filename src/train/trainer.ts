@@ -16,6 +16,7 @@ import {
   DROPOUT,
   forwardProgram,
   LOSS,
+  LOSS_GUARD,
   logitsOf,
   maskedLogitsOf,
   maskedLogitsProgram,
@@ -34,18 +35,27 @@ import {
 } from "./programs.ts";
 import { readTensors, type TrainerState, writeTensors } from "./state.ts";
 
-/** The training of a step became NaN or infinite; the weights are those before the step. */
+/** Too many steps in a row whose loss or gradient is NaN or infinite; the weights are those before them. */
 export class NonfiniteError extends LimbeckError {}
 
 export interface StepResult {
   loss: number;
   /** The recipe's terms, unweighted. */
   terms: Record<string, number>;
-  /** In mixed precision not finite where the step was skipped and the scale halved. */
+  /** Not finite where the loss is not. */
   gradientNorm: number;
-  /** In mixed precision: of the next step, and how many steps were skipped so far. */
-  lossScale?: number;
+  /** The loss or the norm was not finite, and the device left weights and moments alone. */
+  skipped?: true;
+  /** Of how many steps that was so. In mixed precision also of those that only showed that the scale was too large. */
   skippedSteps?: number;
+  /** In mixed precision: of the next step. */
+  lossScale?: number;
+}
+
+/** What there was in place of numbers. */
+export function nonfinite({ loss, terms, gradientNorm }: StepResult): string {
+  const all = Object.entries(terms).map(([name, value]) => `${name} ${value}`);
+  return `the loss is ${loss} (${all.join(", ")}) and the gradient norm ${gradientNorm}`;
 }
 
 export function shapeOf(batch: Batch): BatchShape {
@@ -216,8 +226,8 @@ export class Trainer {
   }
 
   /**
-   * One update from the gradients of all micro-batches; their weights already divide by the counts of the whole. All of it is enqueued when
-   * the call returns; the promise is of its metrics, which with `later` come with the next that somebody waits for.
+   * One update from the gradients of all micro-batches; their weights already divide by the counts of the whole. Where the loss or a gradient
+   * is not finite, nothing changes but what counts steps. All of it is enqueued when the call returns; the promise is of its metrics, which with `later` come with the next that somebody waits for.
    */
   async step(
     microBatches: readonly Batch[],
@@ -230,6 +240,7 @@ export class Trainer {
     const weights = termWeights(structure.stage, hyper, structure.regression);
     const scalar = (value: Persistent, x: number) => executor.write(value, Float64Array.of(x));
     scalar(TEMPERATURE, hyper.temperature);
+    scalar(LOSS_GUARD, 0);
     for (const [term, weight] of Object.entries(weights)) scalar(weightOf(term), weight);
 
     const read = (value: Persistent): Promise<ArrayLike<number>> => {
@@ -265,13 +276,7 @@ export class Trainer {
     if (scaling) [result.lossScale, , , result.skippedSteps] = Array.from(await scaling);
     // A scale that is too large shows by trying: the device refused the update, and the next step has half of it.
     const tried = result.lossScale !== undefined && result.lossScale >= 1;
-    if (!Number.isFinite(result.loss) || !(Number.isFinite(result.gradientNorm) || tried)) {
-      const terms = Object.entries(result.terms).map(([name, value]) => `${name} ${value}`);
-      throw new NonfiniteError(
-        "NONFINITE_LOSS",
-        `the loss is ${result.loss} (${terms.join(", ")}) and the gradient norm ${result.gradientNorm}; the weights of the step before are kept. Use a smaller --learning-rate${scaling ? ", or leave out --fp16" : ""}.`,
-      );
-    }
+    if (!Number.isFinite(result.loss) || !(Number.isFinite(result.gradientNorm) || tried)) result.skipped = true;
     return result;
   }
 
@@ -297,7 +302,7 @@ export class Trainer {
 
   /** Frees what only training needs. */
   release(): void {
-    this.executor.release(LOSS_SCALE.name);
+    for (const { name } of [LOSS_SCALE, LOSS_GUARD]) this.executor.release(name);
     for (const [name, { gradient, moments }] of this.#parameters) {
       for (const own of [gradient, ...moments]) this.executor.release(own);
       if (name.startsWith(`${PROJECT}/`)) this.executor.release(name);

@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { firstNonfinite, parseSafetensors, toFloat32 } from "../../src/formats/safetensors.ts";
 import { webgpu } from "../executors/each.ts";
 import { makeTiny, type Tiny } from "./tiny.ts";
 
@@ -369,14 +370,24 @@ describe("runs that end early", () => {
     expect(await read("shared/limbeck.json")).toBe(before);
   });
 
-  test("a loss that is no number: exit 1, the last good weights are kept", async () => {
+  test("a loss that is no number: skipped and logged as it is, then exit 1; all that is kept is finite [N1]", async () => {
     const { code, stdout, stderr } = await limbeck(
-      `finetune --model base --out lost --learning-rate 1e9 --warmup-ratio 0 --max-grad-norm 0 --json ${SMALL}0`,
+      `finetune --model base --out lost --learning-rate 1e9 --warmup-ratio 0 --max-grad-norm 0 --max-bad-steps 2 --logging-steps 1 --save-steps 1 --json ${SMALL}0`,
     );
     expect(code, stderr).toBe(1);
     expect(objects(stdout).at(-1)).toMatchObject({ type: "error", code: "NONFINITE_LOSS" });
     expect(stderr).toContain("--learning-rate");
-    expect(JSON.parse(await read("lost/limbeck.json")).complete).toBe(false);
+    expect(stderr.match(/^step \d+ was skipped: the loss is NaN /gm)).toHaveLength(2);
+    const record = JSON.parse(await read("lost/limbeck.json"));
+    expect(record).toMatchObject({ complete: false, stopped: expect.stringMatching(/^the last of 2 steps in a row/) });
+    const logged = objects(await read("lost/metrics.jsonl")).filter(({ skipped }) => skipped);
+    expect(logged.map(({ loss }) => loss)).toEqual(["NaN"]);
+    expect(objects(stdout).filter(({ skipped }) => skipped)).toHaveLength(1);
+    for (const folder of ["lost", `lost/checkpoint-${logged[0].step}`])
+      for (const name of folder === "lost" ? ["model"] : ["model", "optimizer"]) {
+        const { tensors } = parseSafetensors(await readFile(join(tiny.folder, folder, `${name}.safetensors`)), name);
+        for (const tensor of tensors.values()) expect(firstNonfinite(toFloat32(tensor, name))).toBe(-1);
+      }
     expect((await limbeck("predict --model lost", "fine\n")).code).toBe(0);
   });
 

@@ -23,7 +23,7 @@ import { Trace } from "../../src/program/program.ts";
 import type { Value } from "../../src/program/value.ts";
 import { recipes } from "../../src/recipes/index.ts";
 import { freshWeights, type Weights } from "../../src/train/model.ts";
-import { NonfiniteError, placeWeights, Trainer } from "../../src/train/trainer.ts";
+import { placeWeights, Trainer } from "../../src/train/trainer.ts";
 import { opCase } from "../ops/case.ts";
 import { bytesOf, tinyBatches, tinyConfig, tinyRun } from "../train/tiny.ts";
 import { devices, webgpu } from "./each.ts";
@@ -124,9 +124,7 @@ for (const device of devices)
       const trainer = new Trainer(executor, structure, { seed: 1 });
       // A larger batch than those that follow: every slot is as large as it will be, and full of NaN.
       const [batch] = tinyBatches(1, 24, 9);
-      await expect(trainer.step([batch], 1e-3, { temperature: 4, alpha: 0.7, beta: 10 })).rejects.toThrow(
-        NonfiniteError,
-      );
+      expect((await trainer.step([batch], 1e-3, { temperature: 4, alpha: 0.7, beta: 10 })).skipped).toBe(true);
       const found = await tinyRun(executor, 3, 7);
       expect(found.losses).toEqual(expected.losses);
       expect(bytesOf(found.weights)).toBe(bytesOf(expected.weights));

@@ -102,9 +102,7 @@ for (const device of devices.filter(({ name }) => name !== "reference"))
         "student",
         new Map([["classifier.weight", { shape: [2, 24], data: new Float32Array(48).fill(1e6) }]]),
       );
-      await expect(steps(trainer, 1)).rejects.toMatchObject({
-        ...{ code: "NONFINITE_LOSS", message: expect.stringContaining("leave out --fp16") },
-      });
+      expect((await steps(trainer, 1))[0].skipped).toBe(true);
       executor.dispose();
     });
   });

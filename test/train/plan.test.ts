@@ -45,9 +45,9 @@ describe("plan of a fine-tuning", () => {
     expect(planned.flopsPerStep).toBeCloseTo((3 * flopsPerToken * planned.tokens) / planned.steps, 3);
   });
 
-  test("memory: weights, gradients and two moments; temporaries for the largest batch", () => {
+  test("memory: weights, gradients, two moments and the two numbers of the loss's guard; temporaries for the largest batch", () => {
     const { memory, largestBatch } = planned;
-    expect(memory.student).toBe(16 * parameters());
+    expect(memory.student).toBe(16 * parameters() + 8);
     expect(memory.teachers).toBe(0);
     expect(memory.total).toBe(memory.student + memory.inputs + memory.temporaries);
     expect(memory.temporaries).toBeGreaterThan(4 * largestBatch.rows * F);
@@ -71,7 +71,7 @@ describe("plan of a distillation", () => {
     expect(models.map(({ role }) => role)).toEqual(["teacher", "student"]);
     const [teacher, student] = models;
     expect(student.parameters).toBe(teacher.parameters - layer);
-    expect(memory).toMatchObject({ teachers: 4 * teacher.parameters, student: 16 * student.parameters });
+    expect(memory).toMatchObject({ teachers: 4 * teacher.parameters, student: 16 * student.parameters + 8 });
     expect(flopsPerStep).toBeCloseTo(((teacher.flopsPerToken + 3 * student.flopsPerToken) * tokens) / steps, 3);
   });
 

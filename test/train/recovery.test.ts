@@ -1,9 +1,11 @@
 // A device that is lost at any moment must not be seen in the numbers: every run here is compared with one that nothing disturbed.
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { makeBatch } from "../../src/data/batch.ts";
 import { LimbeckError } from "../../src/errors.ts";
 import type { Executor, Persistent } from "../../src/executors/executor.ts";
 import { WebgpuExecutor } from "../../src/executors/webgpu.ts";
+import { labelMaps } from "../../src/formats/config.ts";
 import { memoryFiles } from "../../src/formats/files.ts";
 import { adamw } from "../../src/optim/adamw.ts";
 import { recipes } from "../../src/recipes/index.ts";
@@ -14,6 +16,7 @@ import { TRAINING } from "../../src/train/options.ts";
 import { LastingDevice, LastingPredictor, LastingTrainer } from "../../src/train/recovery.ts";
 import { trainingLoop } from "../../src/train/run.ts";
 import type { Device } from "../../src/train/session.ts";
+import type { TrainerState } from "../../src/train/state.ts";
 import { openTaught, type Taught } from "../../src/train/taught.ts";
 import { NonfiniteError } from "../../src/train/trainer.ts";
 import { openAdapter, wasm, webgpu } from "../executors/each.ts";
@@ -279,13 +282,13 @@ describe("a training whose device can be lost", () => {
     device.dispose();
   });
 
-  test("a number that is not finite is seen when metrics are read, and the weights are those before its step", async () => {
+  test("a number that is not finite is seen when metrics are read, and the weights are those before its step [N1]", async () => {
     const run = async (rates: readonly number[], wanted: number, every: number) => {
       const counts: Counts = { calls: { load: 0, write: 0, run: 0, read: 0, finished: 0 }, devices: 0 };
       const device = new LastingDevice(await pretended({}, counts), openWasm, every);
       await device.place("teacher0", freshWeights(config, 1));
       await device.place("student", freshWeights(config, 2));
-      const trainer = new LastingTrainer(device, structure, { seed: 7 });
+      const trainer = new LastingTrainer(device, structure, { seed: 7, maxBadSteps: 1 });
       let failure: unknown;
       try {
         for (const [i, rate] of rates.entries()) await trainer.step([batch], rate, hyper, i === wanted);
@@ -365,10 +368,73 @@ test("where nothing can be lost every step is read at once, and nothing is kept 
   const device = new LastingDevice(await openWasm(), openWasm, 3);
   await device.place("teacher0", freshWeights(config, 1));
   await device.place("student", freshWeights(config, 2));
-  const trainer = new LastingTrainer(device, structure, { seed: 7 });
+  const trainer = new LastingTrainer(device, structure, { seed: 7, maxBadSteps: 1 });
   for (let i = 0; i < 4; i++) expect(await trainer.step([batch], 1e-3, hyper, false)).toBeDefined();
   await trainer.step([batch], 1e30, hyper, false);
   await expect(trainer.step([batch], 1e-3, hyper, false)).rejects.toThrow(NonfiniteError);
-  expect(device.notes()).toEqual([]);
+  expect(device.notes()).toEqual([expect.stringMatching(/^step 6 was skipped: /)]);
   device.dispose();
+});
+
+describe("steps that come to nothing", () => {
+  const poison = { ids: [1, 2, 3], segments: [0, 0, 0], label: Number.NaN };
+  /** A score that is no number in the batches of these steps; three in a row end the run. */
+  const run = async (bad: readonly number[], open: () => Promise<Device>, from?: TrainerState) => {
+    const device = new LastingDevice(await open(), openWasm, 4);
+    const scored = { ...config, ...labelMaps(["LABEL_0"]) };
+    const alone = { ...structure, student: { owner: "student", config: scored }, teachers: [], regression: true };
+    const of = { ...alone, stage: recipes.hard.stages.task };
+    await device.place("student", freshWeights(scored, 2));
+    const trainer = new LastingTrainer(device, of, { seed: 7, maxBadSteps: 3 }, from);
+    const batchOf = (label: number) => makeBatch([{ ...poison, label }], { size: 1, kind: "regression" });
+    let failure: unknown;
+    let state: TrainerState | undefined;
+    const losses: (number | undefined)[] = [];
+    try {
+      for (let i = from?.steps?.taken ?? 0; i < 8; i++) {
+        const label = bad.includes(i + 1) ? Number.NaN : i;
+        losses.push((await trainer.step([batchOf(label)], 1e-2, hyper, false))?.loss);
+        if (i === 4) state = await trainer.snapshot();
+      }
+      await trainer.settle();
+    } catch (error) {
+      failure = error;
+    }
+    const notes = device.notes().filter((text) => text.includes("skipped"));
+    const weights = await hashOf(await trainer.finish());
+    device.dispose();
+    return { failure, weights, notes, state, losses };
+  };
+  const lossy = () =>
+    pretended({ run: [9] }, { calls: { load: 0, write: 0, run: 0, read: 0, finished: 0 }, devices: 0 });
+  const lasting: [string, () => Promise<Device>][] = [
+    ["seen at once", openWasm],
+    ["seen late, on a device that is lost on the way", lossy],
+  ];
+  test.each(lasting)("%s: they are skipped and told, the others go on [N1]", async (_, open) => {
+    const found = await run([2, 4, 5, 7], open);
+    expect(found.failure).toBeUndefined();
+    expect(found.notes).toEqual(
+      [2, 4, 5, 7].map((step) => `step ${step} was skipped: the loss is NaN (hard NaN) and the gradient norm NaN`),
+    );
+    expect(found.state?.steps).toEqual({ taken: 5, skipped: 3, inRow: 2 });
+    expect(found.weights).toBe((await run([2, 4, 5, 7], openWasm)).weights);
+    expect(found.weights).not.toBe((await run([2, 4, 5], openWasm)).weights);
+  });
+
+  test.each(lasting)(
+    "%s: the third in a row ends the run, with the weights before them, behind a checkpoint too [N1]",
+    async (_, open) => {
+      const found = await run([2, 4, 5, 6], open);
+      expect(found.failure).toBeInstanceOf(NonfiniteError);
+      expect(String(found.failure)).toMatch(
+        /the last of 3 steps in a row, step 6, came to nothing: the loss is NaN .*--learning-rate/,
+      );
+      expect(found.notes).toHaveLength(4);
+      const again = await run([2, 4, 5, 6], open, found.state);
+      expect(again.failure).toBeInstanceOf(NonfiniteError);
+      expect(again.weights).toBe(found.weights);
+      expect(again.notes).toEqual(found.notes.slice(3));
+    },
+  );
 });
