@@ -258,7 +258,7 @@ export const errorCodes = {
 
   Runs: {
     NONFINITE_LOSS: [
-      "The loss or the gradient is NaN or infinite. The weights of the step before are kept.",
+      "Loss or gradient were NaN or infinite in `--max-bad-steps` steps in a row. These were skipped; the weights before are kept.",
       "Use a smaller `--learning-rate`; leave out `--fp16`.",
     ],
     CHECKPOINT_DAMAGED: [
