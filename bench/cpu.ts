@@ -1,17 +1,21 @@
 // limbeck on the CPU beside its peers: one table of what was aimed at and what was reached. Every contender is a process of its own (so each
 // engine can be one), all of a row take turns, and a ratio is the median over rounds of their ratio in each round.
-//   npm run bench -- cpu [--rounds 7] [--only product,step] [--engines node-20,node-24,…] [--torch PYTHON]
-// A peer that cannot do a row says so with its error. PyTorch runs where --torch names a Python that has it (with transformers), else its rows
-// are left out by name. The whole table is saved as bench/results/cpu.json.
+//   npm run bench -- cpu [--rounds 7] [--only product,step] [--engines node-20,node-24,…] [--torch PYTHON] [--teacher DIR]
+// A peer that cannot do a row says so with its error. PyTorch runs where --torch names a Python that has it (with transformers), a whole
+// distillation where --teacher names a BERT of six layers that was fine-tuned on SST-2; else their rows are left out by name. The whole table
+// is saved as bench/results/cpu.json.
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { existsSync, rmSync } from "node:fs";
+import { mkdir, mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { build } from "esbuild";
-import { machine, median, table } from "./common.ts";
+import { serializeSafetensors } from "../src/formats/safetensors.ts";
+import { bertConfig, machine, median, randomWeights, table } from "./common.ts";
 import type { Work } from "./contenders/work.ts";
 
 const { values: options } = parseArgs({
@@ -20,6 +24,10 @@ const { values: options } = parseArgs({
     only: { type: "string" },
     engines: { type: "string" },
     torch: { type: "string" },
+    teacher: { type: "string" },
+    data: { type: "string", default: "../shared/data" },
+    /** Of the whole distillation. */
+    "distill-rows": { type: "string", default: "3000" },
     results: { type: "string" },
   },
 });
@@ -40,6 +48,9 @@ const ENGINES: Readonly<Record<string, readonly string[]>> = {
 const here = `node-${major}`;
 const engines = (options.engines?.split(",") ?? Object.keys(ENGINES)).filter((name) => existsSync(ENGINES[name]?.[0]));
 
+const command = fileURLToPath(new URL("../cli.js", import.meta.url));
+const scratch = await mkdtemp(join(tmpdir(), "limbeck-bench-"));
+process.once("exit", () => rmSync(scratch, { recursive: true, force: true }));
 const ours = fileURLToPath(new URL("limbeck.js", import.meta.url));
 await build({
   entryPoints: [`${bench}contenders/limbeck.ts`],
@@ -56,8 +67,9 @@ const PEERS: Readonly<Record<Peer, (work: string) => readonly string[]>> = {
 };
 
 interface Said {
-  /** Multiplications and additions of a turn, and a second's at most. */
+  /** Multiplications and additions of a turn, and a second's at most; bytes that it reads and writes. */
   readonly flops?: number;
+  readonly bytes?: number;
   readonly limit?: number;
   readonly note?: string;
 }
@@ -96,14 +108,35 @@ class Contender {
 
   /** Milliseconds of one turn: the mean of `count`. */
   async turns(count: number): Promise<number> {
-    this.#child.stdin?.write(`${count}\n`);
-    const { milliseconds } = await this.#line();
+    const milliseconds = await this.each(count);
     return milliseconds.reduce((a, b) => a + b, 0) / milliseconds.length;
+  }
+
+  async each(count: number): Promise<number[]> {
+    this.#child.stdin?.write(`${count}\n`);
+    return (await this.#line()).milliseconds;
   }
 
   close(): void {
     this.#child.kill();
   }
+}
+
+/** Milliseconds of a process from its start to its end. */
+function wholeRun(command: readonly string[]): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const began = performance.now();
+    const child = spawn(command[0], command.slice(1), { stdio: ["ignore", "ignore", "pipe"] });
+    let complaint = "";
+    child.stderr.on("data", (data) => {
+      complaint += data;
+    });
+    child.once("error", reject);
+    child.once("close", (code) => {
+      if (code === 0) resolve(performance.now() - began);
+      else reject(new Error(reason(complaint) || `it ended with ${code}`));
+    });
+  });
 }
 
 /** The line of a complaint that says what was wrong, not one of the source that it quotes. */
@@ -211,6 +244,8 @@ interface Outcome {
   readonly error?: string;
 }
 
+const skipped: string[] = [];
+
 /** All contenders of a row take turns. [contenders][rounds], milliseconds. */
 async function race(contenders: readonly Contender[]): Promise<number[][]> {
   const counts: number[] = [];
@@ -263,10 +298,138 @@ async function compareEngines(work: string, strict: Work): Promise<Outcome[]> {
   return outcomes;
 }
 
+/** Processes that take turns, the first of them ours. */
+async function compareWhole(
+  work: string,
+  target: number,
+  mine: readonly string[],
+  others: Readonly<Record<string, readonly string[]>>,
+  times: number,
+): Promise<Outcome[]> {
+  const names = Object.keys(others);
+  const spent: number[][] = [[], ...names.map(() => [])];
+  const errors: (string | undefined)[] = spent.map(() => undefined);
+  for (let round = 0; round < times; round++)
+    for (const [i, command] of [mine, ...names.map((name) => others[name])].entries())
+      await wholeRun(command).then(
+        (ms) => spent[i].push(ms),
+        (error: Error) => {
+          errors[i] = error.message;
+        },
+      );
+  return names.map((against, i) => {
+    const error = errors[0] ?? errors[i + 1];
+    if (error !== undefined) return { work, engine: here, against, target, error };
+    const ratio = median(spent[0].map((ms, round) => spent[i + 1][round] / ms));
+    const [ours, peer] = [spent[0], spent[i + 1]].map(median);
+    return { work, engine: here, against, target, ours, peer, ratio, met: ratio >= target };
+  });
+}
+
+/** A folder that `limbeck predict` loads: a student of 4×312 with random weights. */
+async function someStudent(): Promise<string> {
+  const folder = `${scratch}/4x312`;
+  const config = bertConfig({ layers: 4, width: 312, heads: 12, inner: 1200 });
+  const vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
+  while (vocabulary.length < config.vocab_size) vocabulary.push(`word${vocabulary.length}`);
+  await mkdir(folder, { recursive: true });
+  await writeFile(`${folder}/config.json`, JSON.stringify(config));
+  await writeFile(`${folder}/vocab.txt`, `${vocabulary.join("\n")}\n`);
+  await writeFile(`${folder}/model.safetensors`, serializeSafetensors(randomWeights(config)));
+  return folder;
+}
+
+/** The command from its start to the answer, beside the engine that starts and ends. */
+async function coldStart(): Promise<Outcome[]> {
+  const own = [process.execPath, command, "predict", "--model", await someStudent(), "word7 word8 word9"];
+  return compareWhole(
+    "cold start: predict, 4×312",
+    1 / 10,
+    own,
+    { "node -e 0": [process.execPath, "-e", "0"] },
+    rounds,
+  );
+}
+
+/** From loading to a written student of three layers, on the first rows of SST-2, one epoch. */
+async function distillation(): Promise<Outcome[]> {
+  const work = `SST-2 distillation, ${options["distill-rows"]} rows, an epoch, to a written student, strict, 2 threads`;
+  if (options.teacher === undefined || options.torch === undefined) {
+    skipped.push(work);
+    return [];
+  }
+  const lines = (await readFile(`${options.data}/sst2/train.tsv`, "utf8")).split("\n");
+  const train = `${scratch}/train.tsv`;
+  await writeFile(train, `${lines.slice(0, 1 + Number(options["distill-rows"])).join("\n")}\n`);
+  const common = ["--teacher", options.teacher, "--train", train, "--batch-size", "32", "--learning-rate", "2e-4"];
+  const mine = ["--student", "layers:0,3,5", "--recipe", "kd", "--epochs", "1", "--device", "wasm", "--threads", "2"];
+  const own = [process.execPath, command, "distill", ...common, ...mine, "--out", `${scratch}/ours`, "--overwrite"];
+  const theirs = (padding: string) => {
+    const rest = ["--layers", "1,4,6", "--padding", padding, "--out", `${scratch}/theirs`];
+    return [options.torch as string, `${bench}contenders/distill.py`, ...common, ...rest];
+  };
+  const peers = {
+    "transformers, shuffled, dynamic padding": theirs("longest"),
+    "transformers, grouped by length": theirs("grouped"),
+    "transformers, 128 tokens": theirs("max"),
+  };
+  return compareWhole(work, 1, own, peers, Math.min(rounds, 3));
+}
+
+/**
+ * Whether a step takes what its arithmetic and its bytes cost: t = a·FLOP + b·bytes, a and b of the least squares of relative errors over
+ * steps of many sizes, and the largest of those errors; and whether the last of 2,000 steps take longer than those behind the warm-up.
+ */
+async function timeModel(): Promise<Outcome[]> {
+  const sizes = [
+    ...[128, 312, 384].flatMap((width) => [2, 4].map((layers) => ({ width, layers, sequences: 16, length: 32 }))),
+    ...[8, 32].map((sequences) => ({ width: 312, layers: 4, sequences, length: 32 })),
+    ...[16, 64, 128].map((length) => ({ width: 312, layers: 2, sequences: 8, length })),
+  ];
+  const open: Contender[] = [];
+  try {
+    for (const { width, layers, ...rest } of sizes) {
+      const model = bert(layers, width, width === 128 ? 2 : 12, 4 * width, 0.1);
+      open.push(await Contender.start(limbeck(here, { what: "step", threads: 1, model, ...rest })));
+    }
+    const times = (await race(open)).map(median);
+    const rows = open.map(({ said: { flops = 0, bytes = 0 } }, i) => [flops / times[i], bytes / times[i]]);
+    // Normal equations of rows · (a, b) ≈ 1.
+    const dot = (i: number, j: number) => rows.reduce((sum, row) => sum + row[i] * row[j], 0);
+    const [ff, fb, bb] = [dot(0, 0), dot(0, 1), dot(1, 1)];
+    const [f, b] = [0, 1].map((i) => rows.reduce((sum, row) => sum + row[i], 0));
+    const [perFlop, perByte] = [(f * bb - b * fb) / (ff * bb - fb * fb), (b * ff - f * fb) / (ff * bb - fb * fb)];
+    const errors = rows.map(([flop, byte]) => Math.abs(perFlop * flop + perByte * byte - 1));
+    const worst = errors.indexOf(Math.max(...errors));
+    const fitted = times[worst] * (perFlop * rows[worst][0] + perByte * rows[worst][1]);
+    const { width, layers, sequences, length } = sizes[worst];
+    console.error(`a: ${(1e-6 / perFlop).toFixed(1)} GFLOP/s, b: ${(1e-6 / perByte).toFixed(1)} GB/s`);
+    const model = {
+      ...{
+        work: `time model over ${sizes.length} sizes of step, worst: ${layers}×${width}, ${sequences} × ${length} tokens`,
+      },
+      ...{ engine: here, against: "a·FLOP + b·bytes", ours: times[worst], peer: fitted, ratio: 1 - errors[worst] },
+      ...{ target: 0.85, met: errors[worst] <= 0.15 },
+    };
+    const steps = (await open[0].each(2000)).slice(100);
+    const [first, last] = [steps.slice(0, 400), steps.slice(-400)].map(median);
+    const growth = {
+      ...{
+        work: "2,000 steps 2×128, 16 × 32 tokens: the last 400",
+        engine: here,
+        against: "those behind the first 100",
+      },
+      ...{ ours: last, peer: first, ratio: first / last, target: 0.95, met: first / last >= 0.95 },
+    };
+    return [model, growth];
+  } finally {
+    for (const contender of open) contender.close();
+  }
+}
+
 const wanted = (text: string) =>
   options.only === undefined || options.only.split(",").some((part) => text.includes(part));
 const outcomes: Outcome[] = [];
-const skipped: string[] = [];
 console.log(`${machine()}; ${rounds} rounds, medians\n`);
 for (const row of ROWS.filter(({ work }) => wanted(work))) {
   if (row.peer === "PyTorch" && options.torch === undefined) {
@@ -276,6 +439,9 @@ for (const row of ROWS.filter(({ work }) => wanted(work))) {
   console.error(row.work);
   outcomes.push(await run(row, here));
 }
+if (wanted("cold start")) outcomes.push(...(await coldStart()));
+if (wanted("distillation")) outcomes.push(...(await distillation()));
+if (wanted("time model")) outcomes.push(...(await timeModel()));
 if (wanted("engines")) {
   outcomes.push(...(await compareEngines("product 1024·768·768, 1 thread", product(1024, 768, 768, 1))));
   outcomes.push(

@@ -2,8 +2,9 @@
 
 import process from "node:process";
 import { type Batch, makeBatch } from "../../src/data/batch.ts";
-import { Profile } from "../../src/executors/profile.ts";
+import { Profile, type Work } from "../../src/executors/profile.ts";
 import { WasmExecutor } from "../../src/executors/wasm.ts";
+import { workOf } from "../../src/executors/wasmTimes.ts";
 import type { ModelConfig } from "../../src/models/index.ts";
 import { parseConfig } from "../../src/models/index.ts";
 import { matmul } from "../../src/ops/index.ts";
@@ -11,13 +12,20 @@ import { optimizerNamed } from "../../src/optim/index.ts";
 import { type Program, Trace } from "../../src/program/program.ts";
 import { hard } from "../../src/recipes/hard.ts";
 import { node } from "../../src/runtimes/node.ts";
-import { DROPOUT, forwardProgram, type StepStructure, stepPrograms, weightOf } from "../../src/train/programs.ts";
+import {
+  DROPOUT,
+  forwardProgram,
+  type StepStructure,
+  stepPrograms,
+  updateProgram,
+  weightOf,
+} from "../../src/train/programs.ts";
 import { Predictor, placeWeights, shapeOf, Trainer, writeBatch } from "../../src/train/trainer.ts";
 import { bertConfig, noise, randomWeights } from "../peers/work.ts";
 import { answer } from "./lines.mjs";
-import type { Work } from "./work.ts";
+import type { Work as Wanted } from "./work.ts";
 
-const work: Work = JSON.parse(process.argv[2]);
+const work: Wanted = JSON.parse(process.argv[2]);
 
 /** Full rows: no padding would be left out by anybody. */
 function fullBatch(sequences: number, length: number, vocabulary: number): Batch {
@@ -29,15 +37,16 @@ function fullBatch(sequences: number, length: number, vocabulary: number): Batch
   return makeBatch(encoded, { size: sequences });
 }
 
-/** Multiplications and additions of products and attention, and what else says how many it has; the rest is small beside them. */
-function flopsOf({ instructions }: Program): number {
-  return instructions.reduce((sum, instruction) => {
-    const { op, dims, attributes } = instruction;
-    return sum + op.dispatches(dims, attributes, instruction).reduce((part, { flops = 0 }) => part + flops, 0);
-  }, 0);
+/** Multiplications and additions (of products, attention and what else says how many it has), and bytes that are read and written. */
+function workIn(...programs: readonly Program[]): Work {
+  const all = programs.flatMap(({ instructions }) => instructions.map(workOf));
+  return {
+    flops: all.reduce((sum, { flops }) => sum + flops, 0),
+    bytes: all.reduce((sum, { bytes }) => sum + bytes, 0),
+  };
 }
 
-function configOf(model: NonNullable<Work["model"]>): ModelConfig {
+function configOf(model: NonNullable<Wanted["model"]>): ModelConfig {
   if (model.kind === "bert") return bertConfig(model);
   const { embedding, hidden, classifier, vocabulary: vocab_size } = model;
   const sizes = { embedding_size: embedding, hidden_size: hidden, classifier_size: classifier };
@@ -54,7 +63,7 @@ if (numerics === "fast" && executor.numerics.is !== "fast") throw new Error("Err
 const said = { limit: profile.limits.flops, threads: executor.threads, note: executor.note };
 
 if (work.what === "product") {
-  const { M, N, K, transposeA = false, transposeB = false } = work.product as NonNullable<Work["product"]>;
+  const { M, N, K, transposeA = false, transposeB = false } = work.product as NonNullable<Wanted["product"]>;
   const trace = new Trace();
   const a = trace.input("a", transposeA ? [K, M] : [M, K]);
   const b = trace.input("b", transposeB ? [N, K] : [K, N]);
@@ -65,7 +74,7 @@ if (work.what === "product") {
   await answer(() => executor.run(loaded), { ...said, flops: 2 * M * N * K });
 } else {
   const { sequences, length, dropout = 0, optimizer = "adamw" } = work;
-  const config = configOf(work.model as NonNullable<Work["model"]>);
+  const config = configOf(work.model as NonNullable<Wanted["model"]>);
   placeWeights(executor, "student", randomWeights(config));
   const batch = fullBatch(sequences as number, length as number, config.vocab_size);
   const structure: StepStructure = {
@@ -75,12 +84,12 @@ if (work.what === "product") {
   const { gradient } = stepPrograms(structure, shapeOf(batch));
   if (work.what === "predict") {
     const predictor = new Predictor(executor, structure.student);
-    const flops = flopsOf(forwardProgram(structure.student, shapeOf(batch)));
-    await answer(() => predictor.logits(batch), { ...said, flops });
+    const forward = workIn(forwardProgram(structure.student, shapeOf(batch)));
+    await answer(() => predictor.logits(batch), { ...said, ...forward });
   } else if (work.what === "step") {
     const trainer = new Trainer(executor, structure, { seed: 1 });
     const step = () => trainer.step([batch], 5e-5, { temperature: 1, alpha: 0, beta: 0 });
-    await answer(step, { ...said, flops: flopsOf(gradient), dropout });
+    await answer(step, { ...said, ...workIn(gradient, updateProgram(structure)), dropout });
   } else {
     const loaded = executor.load(gradient);
     executor.write(weightOf("hard"), Float64Array.of(1));
@@ -89,6 +98,6 @@ if (work.what === "product") {
       writeBatch(executor, batch, [loaded]);
       executor.run(loaded);
     };
-    await answer(turn, { ...said, flops: flopsOf(gradient) });
+    await answer(turn, { ...said, ...workIn(gradient) });
   }
 }

@@ -26,7 +26,6 @@ const MAPS = {
 export type LayerMap = keyof typeof MAPS;
 export const LAYER_MAPS = Object.keys(MAPS) as LayerMap[];
 
-/** Pairs [student layer, teacher layer]; `teacherLayers` in place of the map's choice. */
 /**
  * The layers, numbered from 0, that a student of M layers begins with: from the first to the last, evenly, half up. Of 12 layers six are
  * 0, 2, 4, 7, 9 and 11 (Sanh et al. 2019, in its code).
@@ -35,6 +34,7 @@ export function spreadLayers(N: number, M: number): number[] {
   return Array.from({ length: M }, (_, i) => (M === 1 ? 0 : share(i, N - 1, M - 1)));
 }
 
+/** Pairs [student layer, teacher layer]; `teacherLayers` in place of the map's choice. */
 export function layerPairs(
   map: LayerMap,
   N: number,
