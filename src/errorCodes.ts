@@ -279,7 +279,10 @@ export const errorCodes = {
   },
 
   Devices: {
-    OUT_OF_MEMORY: ["The memory of WebAssembly does not hold it.", "Use a smaller batch, length or model."],
+    OUT_OF_MEMORY: [
+      "The memory of WebAssembly or of the GPU does not hold it. In training, batches were already made as small as they can be.",
+      "Use a smaller length or model.",
+    ],
     THREAD_START: ["A thread did not start.", "Ask for fewer `--threads`."],
     THREAD_FAILED: ["A kernel stopped on a thread.", "Go on with `--resume`; if it happens again, please report it."],
     NOT_BUILT: ["The compiled kernels are not where the program is.", "Run `npm run build`, or serve the .wasm files."],

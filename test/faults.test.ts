@@ -61,7 +61,6 @@ const FAULTS = {
 const WAITING: Partial<Record<keyof typeof FAULTS, string>> = {
   C7: "a test that kills while one alone is kept",
   C9: "tests of permissions",
-  G2: "batches are not made smaller yet",
   W2: "the web page",
   W3: "the web page",
   W4: "the web page",

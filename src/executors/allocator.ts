@@ -1,6 +1,6 @@
 // Addresses in one WebAssembly.Memory: first fit, neighbours merged when freed, the memory grown when nothing fits.
 
-import { LimbeckError } from "../errors.ts";
+import { outOfMemory } from "./executor.ts";
 
 const PAGE = 65536;
 const ALIGNMENT = 64;
@@ -40,6 +40,18 @@ export class Allocator {
     return { at, bytes };
   }
 
+  /** Another place, which may overlap this one, so contents are lost; where there is none, this one stays. */
+  replace(block: Block, wanted: number): Block {
+    const [free, top] = [this.#free, this.#top];
+    this.free(block);
+    try {
+      return this.allocate(wanted);
+    } catch (error) {
+      [this.#free, this.#top] = [free, top];
+      throw error;
+    }
+  }
+
   free(block: Block): void {
     const i = this.#free.findIndex((other) => other.at > block.at);
     const before = this.#free.slice(0, i < 0 ? undefined : i);
@@ -59,11 +71,8 @@ export class Allocator {
     const missing = at + bytes + PAGE - this.memory.buffer.byteLength;
     if (missing <= 0) return;
     const fail = (cause?: unknown): never => {
-      throw new LimbeckError(
-        "OUT_OF_MEMORY",
-        `${bytes} more bytes are needed, ${at} are in use, and WebAssembly reaches ${LIMIT}; use a smaller batch, length or model.`,
-        { cause },
-      );
+      const most = cause ? "this host gives no more" : `WebAssembly reaches ${LIMIT}`;
+      throw outOfMemory(`${bytes} more bytes are needed, ${at} are in use, and ${most}`, cause);
     };
     if (at + bytes > LIMIT) fail();
     try {

@@ -1,5 +1,6 @@
 // The contract between the language and a device. An executor owns the persistent values (inputs and state, by name) and runs Programs.
 
+import { LimbeckError } from "../errors.ts";
 import type { Program } from "../program/program.ts";
 import type { Value } from "../program/value.ts";
 
@@ -18,7 +19,10 @@ export interface Executor {
   readonly name: "reference" | "wasm" | "webgpu";
   /** Of a GPU: which features it uses. */
   readonly features?: ReadonlySet<string>;
-  /** Compiles; throws a named error for what this executor lacks, never in step 400. */
+  /**
+   * Compiles; throws a named error for what this executor lacks, never in step 400. Where that is memory, WASM throws at once and is as it was
+   * before; a GPU fails a moment later, and for good.
+   */
   load(program: Program): Loaded;
   /** Writes an input or state; makes it when it is new (state starts as zeros). */
   write(value: Persistent, data: Numbers): void;
@@ -36,4 +40,13 @@ export interface Executor {
   /** What is allocated, for reports and plans. */
   memory(): { bytes: number; persistent: number };
   dispose(): void;
+}
+
+export function outOfMemory(message: string, cause?: unknown): LimbeckError {
+  return new LimbeckError("OUT_OF_MEMORY", `${message}; use a smaller batch, length or model.`, { cause });
+}
+
+/** Whether a smaller batch may do. */
+export function isTooLarge(error: unknown): error is LimbeckError {
+  return error instanceof LimbeckError && (error.code === "OUT_OF_MEMORY" || error.code === "GPU_LIMIT");
 }

@@ -13,7 +13,8 @@ import {
 } from "../../assembly/layout.ts";
 import { Opcode } from "../../assembly/opcodes.ts";
 import type { Program } from "../program/program.ts";
-import type { Allocator } from "./allocator.ts";
+import type { Allocator, Block } from "./allocator.ts";
+import { isTooLarge } from "./executor.ts";
 import type { Kernels } from "./pool.ts";
 
 /** Multiplications and additions in products before the first measurement, and how much more there are before each next one. */
@@ -60,9 +61,21 @@ export class TileChoice {
   /** Each tile in turn, for about a millisecond. */
   #measure(): void {
     const [M, N, K] = [BLOCK_ROWS, BLOCK_COLUMNS >> 2, BLOCK_DEPTH];
-    const blocks = [4 * M * K, 4 * N * K, 4 * M * N, MATMUL_SCRATCH, 64].map((bytes) =>
-      this.#allocator.allocate(bytes),
-    );
+    const sizes = [4 * M * K, 4 * N * K, 4 * M * N, MATMUL_SCRATCH, 64];
+    const blocks: Block[] = [];
+    try {
+      for (const bytes of sizes) blocks.push(this.#allocator.allocate(bytes));
+      this.#time(blocks);
+    } catch (error) {
+      // No run ends for want of memory to measure in: the tile stays.
+      if (!isTooLarge(error)) throw error;
+    } finally {
+      for (const block of blocks) this.#allocator.free(block);
+    }
+  }
+
+  #time(blocks: readonly Block[]): void {
+    const [M, N, K] = [BLOCK_ROWS, BLOCK_COLUMNS >> 2, BLOCK_DEPTH];
     const [a, b, c, scratch, list] = blocks.map(({ at }) => at);
     // What lies there may be denormal, and slow.
     for (const [at, length] of [
@@ -95,7 +108,6 @@ export class TileChoice {
       for (let product = 0; product < PRODUCTS; product++) this.#pool.alone(list);
       this.#best[i] = Math.min(this.#best[i], performance.now() - start);
     }
-    for (const block of blocks) this.#allocator.free(block);
   }
 }
 

@@ -111,16 +111,29 @@ export class WasmExecutor implements Executor {
       if (!(op.name in Opcode)) throw new LimbeckError("UNSUPPORTED_OP", `the WASM kernels have no op ${op.name}`);
     const planned = plan(program);
     const constants = new Map<Value, Block>();
-    for (const value of program.values) {
-      if (value.storage === "constant") {
-        const block = this.#allocator.allocate(sizeOf(value) * 4);
-        this.#view(value.dtype, block.at, sizeOf(value)).set(value.data as number[]);
-        constants.set(value, block);
-      } else if (value.storage !== "temporary") this.#place(value);
+    const placed: string[] = [];
+    const [slots, scratch] = [this.#slots, this.#scratch];
+    try {
+      for (const value of program.values) {
+        if (value.storage === "constant") {
+          const block = this.#allocator.allocate(sizeOf(value) * 4);
+          this.#view(value.dtype, block.at, sizeOf(value)).set(value.data as number[]);
+          constants.set(value, block);
+        } else if (value.storage !== "temporary") {
+          const known = this.#persistent.get(value.name);
+          if (this.#place(value).bytes !== known?.bytes) placed.push(value.name);
+        }
+      }
+      this.#slots = this.#atLeast(this.#slots, sum(planned.slots));
+      const each = program.instructions.map(({ op, dims, inputs }) => op.scratch?.(dims, this.threads, inputs) ?? 0);
+      this.#scratch = this.#atLeast(this.#scratch, Math.max(0, ...each));
+    } catch (error) {
+      // As if nothing had been asked for: what a smaller program needs may still fit.
+      for (const block of constants.values()) this.#allocator.free(block);
+      for (const name of placed) this.release(name);
+      [this.#slots, this.#scratch] = [this.#asBefore(this.#slots, slots), this.#asBefore(this.#scratch, scratch)];
+      throw error;
     }
-    this.#slots = this.#atLeast(this.#slots, sum(planned.slots));
-    const scratch = program.instructions.map(({ op, dims, inputs }) => op.scratch?.(dims, this.threads, inputs) ?? 0);
-    this.#scratch = this.#atLeast(this.#scratch, Math.max(0, ...scratch));
     const work = this.#profile ? program.instructions.map(workOf) : [];
     return new Commands(program, planned, constants, productsOf(program), work);
   }
@@ -198,14 +211,19 @@ export class WasmExecutor implements Executor {
     return placed;
   }
 
-  #replace(old: Block | undefined, bytes: number): Block {
-    if (old) this.#allocator.free(old);
+  #atLeast(block: Block | undefined, bytes: number): Block {
+    if (block && block.bytes >= bytes) return block;
+    const found = block ? this.#allocator.replace(block, bytes) : this.#allocator.allocate(bytes);
     this.#generation++;
-    return this.#allocator.allocate(bytes);
+    return found;
   }
 
-  #atLeast(block: Block | undefined, bytes: number): Block {
-    return block && block.bytes >= bytes ? block : this.#replace(block, bytes);
+  #asBefore(block: Block | undefined, before: Block | undefined): Block | undefined {
+    if (!block || block === before) return block;
+    this.#generation++;
+    if (before) return this.#allocator.replace(block, before.bytes);
+    this.#allocator.free(block);
+    return undefined;
   }
 
   #emit(commands: Commands): void {

@@ -8,7 +8,7 @@ import { type Adapter, type Feature, USE_WASM } from "./adapter.ts";
 import { Answers } from "./answers.ts";
 import { encodeTimed } from "./commandTimes.ts";
 import { type Counters, noCounts } from "./counters.ts";
-import type { Executor, Loaded, Numbers, Persistent } from "./executor.ts";
+import { type Executor, type Loaded, type Numbers, outOfMemory, type Persistent } from "./executor.ts";
 import { type Limits, requireLimits } from "./needs.ts";
 import { type Costs, Pace } from "./pace.ts";
 import { peakArithmetic, peakMemory } from "./peak.ts";
@@ -93,7 +93,13 @@ export class WebgpuExecutor implements Executor {
   #sending = false;
   readonly #onError = (event: GPUUncapturedErrorEvent) => {
     event.preventDefault();
-    this.#answers.suspect(new LimbeckError("GPU_ERROR", `${this.adapter} reported an error: ${event.error.message}`));
+    const { error } = event;
+    // Its class is not global everywhere. How much there is no device tells.
+    this.#answers.suspect(
+      error.constructor.name === "GPUOutOfMemoryError"
+        ? outOfMemory(`${this.adapter} has no room for ${this.memory().bytes} bytes in all (${error.message})`)
+        : new LimbeckError("GPU_ERROR", `${this.adapter} reported an error: ${error.message}`),
+    );
   };
 
   constructor(device: GPUDevice, options: WebgpuOptions = {}) {

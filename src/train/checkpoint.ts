@@ -52,6 +52,7 @@ const STATES = v.object({
   ...{ format: v.literal(FORMAT), limbeck: v.string(), step: count, before: count, stage: v.string() },
   loop: v.object({
     ...{ step: count, epoch: count, batch: count, tokens: count, skipped: count, evaluatedAt: count },
+    microBatch: v.optional(count),
     metrics: v.optional(record),
     seconds: v.number(),
   }),

@@ -4,6 +4,8 @@ import { type Batch, type Encoded, makeBatch } from "../data/batch.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { MASKED_SHARE, type Masking, maskRows } from "../data/masking.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
+import type { LimbeckError } from "../errors.ts";
+import { isTooLarge } from "../executors/executor.ts";
 import { exp } from "../math.ts";
 import { breather } from "./breather.ts";
 import { classes, classificationMetrics, crossEntropyOf, type Metrics, pearson, regressionMetrics } from "./metrics.ts";
@@ -12,9 +14,12 @@ import type { Predictor } from "./trainer.ts";
 /** Sequences that are evaluated together. */
 export const BATCH = 32;
 
-/** Whatever gives logits of a model. */
-type Source = Pick<Predictor, "placed" | "logits">;
-type MaskedSource = { maskedLoss(batch: Batch): Promise<number> };
+/** Whatever gives logits of a model. A batch may be too large for its device, which then may have to be replaced. */
+type Source = Pick<Predictor, "placed" | "logits"> & Relieved;
+type MaskedSource = { maskedLoss(batch: Batch): Promise<number> } & Relieved;
+interface Relieved {
+  relieve?(error: LimbeckError): Promise<void>;
+}
 
 /** A data set as token ids, with the number of texts that were cut. */
 export interface EncodedSet {
@@ -49,25 +54,38 @@ export async function predictAll(predictor: Source, rows: readonly Encoded[]): P
   const C = predictor.placed.config.num_labels;
   const out = new Float32Array(rows.length * C);
   const breathe = breather();
-  for (const indices of byLength(rows)) {
+  await eachByLength(predictor, rows, async (indices, size) => {
     const logits = await predictor.logits(
       makeBatch(
         indices.map((i) => rows[i]),
-        { size: BATCH },
+        { size },
       ),
     );
     indices.forEach((row, i) => {
       out.set(logits.subarray(i * C, (i + 1) * C), row * C);
     });
     await breathe();
-  }
+  });
   return out;
 }
 
-/** Indices of rows of similar length, which need fewer program shapes. */
-function* byLength(rows: readonly Encoded[]): Generator<number[]> {
+/** Visits rows of similar length together, which need fewer program shapes; where memory does not suffice, half as many. */
+async function eachByLength(
+  source: Relieved,
+  rows: readonly Encoded[],
+  visit: (indices: readonly number[], size: number) => Promise<void>,
+): Promise<void> {
   const order = rows.map((_, i) => i).sort((a, b) => rows[a].ids.length - rows[b].ids.length || a - b);
-  for (let start = 0; start < order.length; start += BATCH) yield order.slice(start, start + BATCH);
+  let size = BATCH;
+  for (let start = 0; start < order.length; )
+    try {
+      await visit(order.slice(start, start + size), size);
+      start += size;
+    } catch (error) {
+      if (!isTooLarge(error) || size === 1) throw error;
+      await source.relieve?.(error);
+      size = Math.ceil(size / 2);
+    }
 }
 
 /** How well masked tokens are told, behind masks that are the same for every model of the tokenizer. */
@@ -77,15 +95,15 @@ export async function perplexity(
 ): Promise<Metrics> {
   const breathe = breather();
   let [sum, count] = [0, 0];
-  for (const indices of byLength(rows)) {
+  await eachByLength(model, rows, async (indices, size) => {
     const some = indices.map((i) => rows[i]);
     const batch = makeBatch(maskRows(some, indices, masking, 0, "evaluation"), {
-      ...{ size: BATCH, maskedShare: MASKED_SHARE, maskedCount: 1 },
+      ...{ size, maskedShare: MASKED_SHARE, maskedCount: 1 },
     });
     sum += await model.maskedLoss(batch);
     count += batch.targetWeight.reduce((a, b) => a + b, 0);
     await breathe();
-  }
+  });
   return { count, loss: sum / count, perplexity: exp(sum / count) };
 }
 

@@ -124,13 +124,23 @@ export class LastingDevice {
     }
   }
 
+  /** A GPU whose memory did not suffice takes no more work: another device is opened in its place. */
+  async relieve(error: LimbeckError): Promise<void> {
+    if (!this.canBeLost || error.code !== "OUT_OF_MEMORY") return;
+    this.#replacing ??= this.#replace(error).finally(() => {
+      this.#replacing = undefined;
+    });
+    await this.#replacing;
+  }
+
   async #replace(error: unknown): Promise<void> {
     let lost = error;
     for (;;) {
-      if (!this.canBeLost || !isLoss(lost)) throw lost;
-      this.#losses = this.#work >= this.every ? 1 : this.#losses + 1;
+      if (!this.canBeLost || !(isLoss(lost) || lost === error)) throw lost;
+      // That it was asked for too much says nothing against a device.
+      if (isLoss(lost)) this.#losses = this.#work >= this.every ? 1 : this.#losses + 1;
       this.#work = 0;
-      const why = await this.#open(lost);
+      const why = await this.#open(lost as LimbeckError);
       try {
         for (const [owner, weights] of this.#placed) placeWeights(this.executor, owner, weights);
         const steps = await this.revive?.(this.executor);
@@ -192,6 +202,10 @@ export class LastingPredictor {
     return this.device.attempt((executor) => this.#on(executor).maskedLoss(batch));
   }
 
+  relieve(error: LimbeckError): Promise<void> {
+    return this.device.relieve(error);
+  }
+
   #on(executor: Executor): Predictor {
     if (this.#predictor?.executor !== executor) this.#predictor = new Predictor(executor, this.placed);
     return this.#predictor;
@@ -246,6 +260,18 @@ export class LastingTrainer {
     if (this.#shapes.has(key)) return;
     await this.device.attempt(async (executor) => this.#on(executor).prepare(shape));
     this.#shapes.set(key, shape);
+  }
+
+  /** All that was prepared is in its place, which a GPU says later than WASM. */
+  async ready(): Promise<void> {
+    await this.device.attempt((executor) => executor.finished());
+  }
+
+  /** The shapes so far were too large, as the error says: they are forgotten. Only before the first step. */
+  async forget(error: LimbeckError): Promise<void> {
+    this.#shapes.clear();
+    this.#trainer?.forget();
+    await this.device.relieve(error);
   }
 
   /**

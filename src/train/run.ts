@@ -3,6 +3,7 @@
 import { type Batch, countMasked, type Encoded, makeBatch } from "../data/batch.ts";
 import { MASKED_SHARE, maskRows } from "../data/masking.ts";
 import { batchesOf, epochOrder } from "../data/sampler.ts";
+import { isTooLarge } from "../executors/executor.ts";
 import { learningRateFactor, type Varying, valueAt, warmupSteps } from "../optim/schedule.ts";
 import type { Hyper } from "../recipes/recipe.ts";
 import { breather } from "./breather.ts";
@@ -97,6 +98,8 @@ export interface LoopState {
   readonly tokens: number;
   readonly skipped: number;
   readonly evaluatedAt: number;
+  /** Sequences at a time, where memory did not suffice for a batch. */
+  readonly microBatch?: number;
   readonly metrics?: Metrics;
   readonly seconds: number;
 }
@@ -112,14 +115,15 @@ export interface LoopResult {
   metrics?: Metrics;
 }
 
-/** Indices of every effective batch of an epoch, split in micro-batches. */
+/** Indices of every effective batch of an epoch, split in micro-batches of at most `size`. */
 export function* microBatches(
   count: number,
   { batchSize, gradientAccumulationSteps, seed }: TrainingOptions,
   epoch: number,
+  size = batchSize,
 ) {
   for (const effective of batchesOf(epochOrder(count, seed, epoch), batchSize * gradientAccumulationSteps))
-    yield [...batchesOf(effective, batchSize)];
+    yield [...batchesOf(effective, size)];
 }
 
 /** Updates of the whole run. */
@@ -163,14 +167,30 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
   const ofStage: OfStage = inputs.stage === undefined ? {} : { stage: inputs.stage };
   yield { type: "start", ...ofStage, steps: planned, rows: train.rows.length, parameters: inputs.parameters };
 
-  const batchesOfEpoch = (epoch: number) => microBatches(train.rows.length, options, epoch);
+  let size = Math.min(from.microBatch ?? options.batchSize, options.batchSize);
+  const batchesOfEpoch = (epoch: number) => microBatches(train.rows.length, options, epoch, size);
   const made = (indices: readonly Uint32Array[], epoch?: number) =>
-    makeMicroBatches(train, indices, options, structure.regression, epoch);
+    makeMicroBatches(train, indices, { batchSize: size, seed: options.seed }, structure.regression, epoch);
   // Every shape of the run is placed before the first step: memory that will not do is found now, and does not grow later.
-  for (let epoch = 0, step = 0; step < planned; epoch++)
-    for (const indices of batchesOfEpoch(epoch)) {
-      if (step++ === planned) break;
-      for (const batch of made(indices)) await trainer.prepare(shapeOf(batch));
+  const prepare = async () => {
+    for (let epoch = 0, step = 0; step < planned; epoch++)
+      for (const indices of batchesOfEpoch(epoch)) {
+        if (step++ === planned) break;
+        for (const batch of made(indices)) await trainer.prepare(shapeOf(batch));
+      }
+    await trainer.ready();
+  };
+  for (;;)
+    try {
+      await prepare();
+      break;
+    } catch (error) {
+      if (!isTooLarge(error) || size === 1) throw error;
+      await trainer.forget(error);
+      yield* notes();
+      const text = `${size} sequences are too many at a time (${error.message})`;
+      size = Math.ceil(size / 2);
+      yield { type: "note", text: `${text} The same updates are made of ${size} at a time` };
     }
 
   const judged = inputs.evalText ?? inputs.eval;
@@ -217,6 +237,7 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
         tokens,
         skipped,
         evaluatedAt,
+        ...(size < options.batchSize ? { microBatch: size } : {}),
         metrics,
         seconds: from.seconds + spent(),
       });

@@ -220,6 +220,14 @@ export class Trainer {
     this.#loadedStep(shape);
   }
 
+  /** Every shape so far is forgotten, with the inputs that were placed for it. */
+  forget(): void {
+    for (const { teachers, gradient } of this.#steps.values())
+      for (const { program } of [...teachers, gradient])
+        for (const { name, storage } of program.values) if (storage === "input") this.executor.release(name);
+    this.#steps.clear();
+  }
+
   /** Resolves when another step may be enqueued. */
   async turn(): Promise<void> {
     while (this.#ends.length >= STEPS_IN_FLIGHT) await this.#ends.shift();

@@ -3,16 +3,17 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeBatch } from "../../src/data/batch.ts";
 import { LimbeckError } from "../../src/errors.ts";
-import type { Executor, Persistent } from "../../src/executors/executor.ts";
+import { type Executor, outOfMemory, type Persistent } from "../../src/executors/executor.ts";
 import { WebgpuExecutor } from "../../src/executors/webgpu.ts";
 import { labelMaps } from "../../src/formats/config.ts";
 import { memoryFiles } from "../../src/formats/files.ts";
 import { adamw } from "../../src/optim/adamw.ts";
+import type { Program } from "../../src/program/program.ts";
 import { recipes } from "../../src/recipes/index.ts";
 import { CacheFolder } from "../../src/train/cacheFolder.ts";
 import { predictAll } from "../../src/train/evaluate.ts";
 import { freshWeights } from "../../src/train/model.ts";
-import { TRAINING } from "../../src/train/options.ts";
+import { TRAINING, type TrainingOptions } from "../../src/train/options.ts";
 import { LastingDevice, LastingPredictor, LastingTrainer } from "../../src/train/recovery.ts";
 import { trainingLoop } from "../../src/train/run.ts";
 import type { Device } from "../../src/train/session.ts";
@@ -89,42 +90,56 @@ const onGpu =
     return { executor, threads: 1, choice: "a GPU", again: () => onGpu(ruin)(breaks, counts) };
   };
 
-/** WASM in the place of a GPU: it can be lost, and what is read later comes with what is read at once. So every call can be tried. */
-const pretended: Open = async (breaks, counts) => {
-  const executor = await wasm(1).make();
-  const { load, write, run, read } = executor;
-  let lost: LimbeckError | undefined;
-  const owed = new Set<{ come(): void; fail(reason: unknown): void }>();
-  const working = <A extends unknown[], R>(call: (...given: A) => R) => {
-    return (...given: A): R => {
-      if (lost) throw lost;
-      return call.apply(executor, given);
-    };
-  };
-  const answer = <T>(value: T, later: boolean) =>
-    new Promise<T>((resolve, reject) => {
-      if (lost) return reject(lost);
-      owed.add({ come: () => resolve(value), fail: reject });
-      const come = () => {
-        for (const one of owed) one.come();
-        owed.clear();
+/**
+ * WASM in the place of a GPU: it can be lost, and what is read later comes with what is read at once. So every call can be tried. Its memory
+ * does for batches of `most` sequences; of larger ones it says later that it does not.
+ */
+const pretending =
+  (most: number): Open =>
+  async (breaks, counts) => {
+    const executor = await wasm(1).make();
+    const { load, write, run, read } = executor;
+    let lost: LimbeckError | undefined;
+    let full = false;
+    const owed = new Set<{ come(): void; fail(reason: unknown): void }>();
+    const working = <A extends unknown[], R>(call: (...given: A) => R) => {
+      return (...given: A): R => {
+        if (lost) throw lost;
+        return call.apply(executor, given);
       };
-      if (!later) setTimeout(come, 0);
+    };
+    const answer = <T>(value: T, later: boolean) =>
+      new Promise<T>((resolve, reject) => {
+        if (lost) return reject(lost);
+        owed.add({ come: () => resolve(value), fail: reject });
+        const come = () => {
+          if (full) return end(outOfMemory("what is no GPU has no room"));
+          for (const one of owed) one.come();
+          owed.clear();
+        };
+        if (!later) setTimeout(come, 0);
+      });
+    Object.assign(executor, {
+      name: "webgpu",
+      ...{ write: working(write), run: working(run) },
+      load: working((program: Program) => {
+        const offsets = program.values.find(({ name }) => name === "batch/offsets");
+        full ||= offsets !== undefined && offsets.shape[0] > most + 1;
+        return load.call(executor, program);
+      }),
+      read: async (value: Persistent, later = false) => answer(lost ? [] : await read.call(executor, value), later),
+      finished: () => answer(undefined, false),
     });
-  Object.assign(executor, {
-    name: "webgpu",
-    ...{ load: working(load), write: working(write), run: working(run) },
-    read: async (value: Persistent, later = false) => answer(lost ? [] : await read.call(executor, value), later),
-    finished: () => answer(undefined, false),
-  });
-  const ruin = () => {
-    lost = new LimbeckError("GPU_LOST", "what is no GPU was lost (destroyed)");
-    for (const { fail } of owed) fail(lost);
-    owed.clear();
+    const end = (failure: LimbeckError) => {
+      lost ??= failure;
+      for (const { fail } of owed) fail(lost);
+      owed.clear();
+    };
+    const ruin = () => end(new LimbeckError("GPU_LOST", "what is no GPU was lost (destroyed)"));
+    const again = () => pretending(most)(breaks, counts);
+    return { executor: breaking(executor, breaks, counts, ruin), threads: 1, choice: "a GPU", again };
   };
-  const again = () => pretended(breaks, counts);
-  return { executor: breaking(executor, breaks, counts, ruin), threads: 1, choice: "a GPU", again };
-};
+const pretended = pretending(Number.POSITIVE_INFINITY);
 
 const openWasm = async (): Promise<Device> => ({
   ...{ executor: await wasm(1).make(), threads: 1, choice: "WASM" },
@@ -147,6 +162,7 @@ async function trained(
   breaks: Breaks = {},
   again?: () => Promise<Device>,
   cached = false,
+  more: Partial<TrainingOptions> = {},
 ): Promise<Outcome> {
   const counts: Counts = { calls: { load: 0, write: 0, run: 0, read: 0, finished: 0 }, devices: 0 };
   const first = await open(breaks, counts);
@@ -167,6 +183,7 @@ async function trained(
       maxSteps: 7,
       loggingSteps: 2,
       evalSteps: 5,
+      ...more,
     };
     const loop = trainingLoop({
       ...{ trainer, hyper, options, train: set, eval: set, parameters: 0, taught },
@@ -269,6 +286,23 @@ describe("a training whose device can be lost", () => {
     expect(numbersOf(outcome)).toEqual(numbersOf(undisturbed));
     expect(outcome.devices).toBe(4);
   });
+
+  test("of too little memory for a batch: the same updates are made of fewer sequences, evaluations too [G2]", async () => {
+    const asked = await trained(pretended, {}, undefined, false, {
+      ...{ batchSize: 4, gradientAccumulationSteps: 2, epochs: 8 },
+    });
+    const large = { batchSize: 8, epochs: 8 };
+    const outcome = await trained(pretending(4), { run: [20] }, undefined, false, large);
+    expect(numbersOf(outcome)).toEqual(numbersOf(asked));
+    expect(outcome.notes).toContainEqual(
+      expect.stringMatching(
+        /^8 sequences are too many at a time \(what .* no room.*\) The same updates are made of 4 at a time$/,
+      ),
+    );
+    expect(outcome.notes.filter((text) => text.includes("this was loss"))).toEqual([]);
+    // Not even one sequence at a time.
+    await expect(trained(pretending(0))).rejects.toMatchObject({ code: "OUT_OF_MEMORY" });
+  }, 60_000);
 
   test("two predictions at once, on a device that is lost under both, both come", async () => {
     const counts: Counts = { calls: { load: 0, write: 0, run: 0, read: 0, finished: 0 }, devices: 0 };
