@@ -35,7 +35,7 @@ await build({
   target: "es2022",
   sourcemap: "inline",
   logLevel: "warning",
-  external: ["@tensorflow/*", "assemblyscript/*", "esbuild", "webgpu"],
+  external: ["commander", "@tensorflow/*", "assemblyscript/*", "esbuild", "webgpu"],
 });
 const child = spawn(process.execPath, ["--expose-gc", "--enable-source-maps", `${out}/${name}.js`, ...options], {
   stdio: "inherit",

@@ -1,43 +1,7 @@
 // limbeck, the command. Exit codes: 0 done; 1 it failed; 2 usage or bad input; 130 stopped by Ctrl-C.
 
-import { Command } from "commander";
-import { VERSION } from "../version.ts";
-import { distillCommand } from "./distill.ts";
-import { doctorCommand } from "./doctor.ts";
-import { evaluateCommand } from "./evaluate.ts";
 import { endWithReader, fail } from "./failure.ts";
-import { finetuneCommand } from "./finetune.ts";
-import { planCommand } from "./plan.ts";
-import { predictCommand } from "./predict.ts";
-import { pretrainCommand } from "./pretrain.ts";
-import { recipesCommand } from "./recipes.ts";
-
-function limbeck(): Command {
-  const program = new Command("limbeck")
-    .description("Distils BERT teachers into small students.")
-    .version(VERSION, "-V, --version")
-    .addHelpText(
-      "after",
-      `
-Examples:
-  limbeck finetune --model DIR --train train.tsv --eval dev.tsv --out teacher/
-  limbeck distill  --teacher teacher/ --student layers:3 --train train.tsv --eval dev.tsv --out student/
-  limbeck predict  --model student/ "no movement , no yuks"`,
-    );
-  const commands = [
-    finetuneCommand,
-    distillCommand,
-    pretrainCommand,
-    evaluateCommand,
-    predictCommand,
-    planCommand,
-    doctorCommand,
-    recipesCommand,
-  ];
-  for (const make of commands) program.addCommand(make());
-  for (const command of [program, ...program.commands]) command.exitOverride();
-  return program;
-}
+import { limbeck } from "./limbeck.ts";
 
 endWithReader();
 try {

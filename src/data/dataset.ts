@@ -2,6 +2,7 @@
 // file before any training. Everything that was decided for the user is said in `notes`.
 
 import { InputError } from "../errors.ts";
+import { quote } from "../formats/files.ts";
 import { type Tagged, type Tags, wordsOf } from "./augmentation/words.ts";
 import { classesOfColumns, readSoftLabels, type SoftForm, type SoftLabelColumns } from "./softLabels.ts";
 import { BadRows, isInteger, isNumber, type Row, readTable, type Table, type TableOptions } from "./table.ts";
@@ -238,7 +239,7 @@ function readRow(row: Row, table: Table, columns: Columns, softForm: SoftForm | 
         `the row has no ${title(index)}${table.format === "jsonl" ? "" : ` (${row.cells.length} columns)`}.`,
       );
     }
-    if (typeof cell !== "string") return reject(`${title(index)} should hold text, it holds ${JSON.stringify(cell)}.`);
+    if (typeof cell !== "string") return reject(`${title(index)} should hold text, it holds ${quote(cell)}.`);
     return cell.trim() === "" ? reject(`the text in ${title(index)} is empty.`) : cell;
   };
   const text = textOf(columns.text);
@@ -253,7 +254,7 @@ function readRow(row: Row, table: Table, columns: Columns, softForm: SoftForm | 
       return [];
     }
     if (typeof cell === "object" && cell !== null) {
-      reject(`${title(columns.label)} should hold one label, it holds ${JSON.stringify(cell)}.`);
+      reject(`${title(columns.label)} should hold one label, it holds ${quote(cell)}.`);
       return [];
     }
     label = String(cell ?? "").trim() || undefined;

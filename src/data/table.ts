@@ -8,6 +8,7 @@
 
 import type { ErrorCode } from "../errorCodes.ts";
 import { InputError } from "../errors.ts";
+import { parseJson } from "../formats/json.ts";
 
 export type Format = "tsv" | "csv" | "jsonl" | "lines" | "trec";
 export const FORMATS: readonly Format[] = ["tsv", "csv", "jsonl", "lines", "trec"];
@@ -149,6 +150,7 @@ function* lines(text: string): Generator<[line: number, content: string]> {
   }
 }
 
+const UNQUOTED = /[^",\n]*/y;
 const NUL_REASON = "the row holds a NUL character; is the file UTF-16 or binary?";
 
 function readLine(line: number, content: string, format: Format, bad: BadRows, table: Table): void {
@@ -209,15 +211,16 @@ function readCsv(text: string, bad: BadRows, table: Table): void {
           return `text follows the quote that opened on line ${opened} and closed on line ${line}; inside quotes, write a quote twice.`;
         }
       } else {
-        const end = lineEnd(at);
-        const comma = text.indexOf(",", at);
-        const stop = comma < 0 || comma > end ? end : comma;
-        const returned = stop === end && end < text.length && stop > at && text[stop - 1] === "\r" ? 1 : 0;
-        const cell = text.slice(at, stop - returned);
-        if (cell.includes('"')) {
-          at = end;
+        // One pass: a search for the comma alone would run to the end of a file that has none.
+        UNQUOTED.lastIndex = at;
+        UNQUOTED.test(text);
+        const stop = UNQUOTED.lastIndex;
+        if (text[stop] === '"') {
+          at = lineEnd(stop);
           return "a quote stands inside an unquoted cell; quote the whole cell and write its quotes twice.";
         }
+        const returned = text[stop] === "\n" && stop > at && text[stop - 1] === "\r" ? 1 : 0;
+        const cell = text.slice(at, stop - returned);
         cells.push(cell);
         at = stop;
       }
@@ -264,9 +267,10 @@ function readJsonLines(text: string, bad: BadRows): Table {
     }
     let value: unknown;
     try {
-      value = JSON.parse(content);
+      value = parseJson(content, { where: "" });
     } catch (cause) {
-      bad.report(line, `not a JSON value (${(cause as Error).message}); one object a line is expected.`);
+      if (!(cause instanceof InputError)) throw cause;
+      bad.report(line, `not a JSON value: ${cause.message} One object a line is expected.`);
       continue;
     }
     if (typeof value !== "object" || value === null || Array.isArray(value)) {

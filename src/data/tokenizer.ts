@@ -5,6 +5,8 @@
 // and vocab.txt.
 
 import { InputError, LimbeckError } from "../errors.ts";
+import { quote } from "../formats/files.ts";
+import { isObject, type JsonObject, parseJson } from "../formats/json.ts";
 import { IDEOGRAPHS, MARKS, PUNCTUATION, REMOVED, SPACES, UNDECOMPOSED } from "./unicode.ts";
 
 export interface Encoding {
@@ -58,7 +60,11 @@ interface Settings {
   longestWord: number;
 }
 
-type Json = Record<string, unknown>;
+type Json = JsonObject;
+
+/** Ids under this: the largest vocabularies have half as many tokens, and memory is taken for every id up to the last. */
+const ID_LIMIT = 1 << 20;
+const isId = (id: unknown): id is number => Number.isInteger(id) && (id as number) >= 0 && (id as number) < ID_LIMIT;
 
 /** `files`: contents by base name, of the four above those that the folder has; tokenizer.json or vocab.txt is needed. */
 export function loadTokenizer(files: ReadonlyMap<string, string>): Tokenizer {
@@ -121,23 +127,16 @@ function readSettings(files: ReadonlyMap<string, string>): Settings {
     lowercase: flag("do_lower_case", normalizer.lowercase) ?? true,
     stripAccents: flag("strip_accents", normalizer.strip_accents) ?? null,
     prefix: typeof model.continuing_subword_prefix === "string" ? model.continuing_subword_prefix : "##",
-    longestWord: typeof model.max_input_chars_per_word === "number" ? model.max_input_chars_per_word : 100,
+    longestWord: longestWordOf(model),
   };
 }
 
 function readJson(files: ReadonlyMap<string, string>, name: string): Json | undefined {
   const text = files.get(name);
   if (text === undefined) return undefined;
-  let value: unknown;
-  try {
-    value = JSON.parse(text.charCodeAt(0) === 0xfeff ? text.slice(1) : text);
-  } catch (cause) {
-    throw new InputError("BAD_TOKENIZER", `not valid JSON (${(cause as Error).message}).`, { where: name, cause });
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new InputError("BAD_TOKENIZER", "a JSON object was expected.", { where: name });
-  }
-  return value as Json;
+  const value = parseJson(text.charCodeAt(0) === 0xfeff ? text.slice(1) : text, { where: name, code: "BAD_TOKENIZER" });
+  if (!isObject(value)) throw new InputError("BAD_TOKENIZER", "a JSON object was expected.", { where: name });
+  return value;
 }
 
 function object(value: unknown): Json {
@@ -166,7 +165,7 @@ function refuseOtherPipeline(tokenizer: Json, model: Json): void {
   const refuse = (part: string, found: unknown, expected: string): never => {
     throw new InputError(
       "UNSUPPORTED_TOKENIZER",
-      `${part} is ${found === undefined ? "absent" : `"${found}"`}, expected ${expected}: limbeck reads WordPiece as BERT has it.`,
+      `${part} is ${found === undefined ? "absent" : quote(found)}, expected ${expected}: limbeck reads WordPiece as BERT has it.`,
       { where: "tokenizer.json" },
     );
   };
@@ -184,7 +183,8 @@ function refuseOtherPipeline(tokenizer: Json, model: Json): void {
         .map((item) => {
           const sequence = object(object(item).Sequence);
           const token = object(object(item).SpecialToken);
-          return `${sequence.id ?? "*"}${sequence.type_id ?? token.type_id}`;
+          const [id, segment] = [sequence.id ?? "*", sequence.type_id ?? token.type_id];
+          return `${typeof id === "string" ? id : "?"}${typeof segment === "number" ? segment : "?"}`;
         })
         .join(" ");
     const found = `${shape(post.single)} / ${shape(post.pair)}`;
@@ -195,12 +195,21 @@ function refuseOtherPipeline(tokenizer: Json, model: Json): void {
   }
 }
 
+function longestWordOf({ max_input_chars_per_word: length = 100 }: Json): number {
+  if (Number.isSafeInteger(length) && (length as number) >= 1) return length as number;
+  throw new InputError(
+    "BAD_TOKENIZER",
+    `model.max_input_chars_per_word should be a number of characters; it is ${quote(length)}.`,
+    { where: "tokenizer.json" },
+  );
+}
+
 function vocabularyOf(model: Json): Map<string, number> {
   const entries = Object.entries(object(model.vocab));
-  const wrong = entries.find(([, id]) => !Number.isInteger(id) || (id as number) < 0);
+  const wrong = entries.find(([, id]) => !isId(id));
   if (entries.length === 0 || wrong) {
-    const found = wrong ? `"${wrong[0]}" has the id ${JSON.stringify(wrong[1])}` : "it is empty";
-    throw new InputError("BAD_TOKENIZER", `model.vocab should map tokens to ids; ${found}.`, {
+    const found = wrong ? `${quote(wrong[0])} has the id ${quote(wrong[1])}` : "it is empty";
+    throw new InputError("BAD_TOKENIZER", `model.vocab should map tokens to ids under ${ID_LIMIT}; ${found}.`, {
       where: "tokenizer.json",
     });
   }
@@ -220,13 +229,19 @@ function addedTokens(
   special: Record<SpecialName, string>,
 ): AddedToken[] {
   const byContent = new Map<string, AddedToken>();
-  const add = (value: unknown, id: unknown): void => {
+  const add = (value: unknown, id: unknown, where: string): void => {
     const token = object(value);
     const content = contentOf(token);
-    if (content === undefined || content === "" || !Number.isInteger(id)) return;
+    if (content === undefined || !isId(id))
+      throw new InputError(
+        "BAD_TOKENIZER",
+        `an added token should have a content and an id under ${ID_LIMIT}; found ${quote(value)} with the id ${quote(id)}.`,
+        { where },
+      );
+    if (content === "") return;
     const isSpecial = token.special === true;
     byContent.set(content, {
-      id: id as number,
+      id,
       content,
       single_word: token.single_word === true,
       lstrip: token.lstrip === true,
@@ -236,10 +251,13 @@ function addedTokens(
     });
   };
   for (const name of SPECIAL_NAMES) {
-    add({ content: special[name], special: true }, vocabulary.get(special[name]));
+    const id = vocabulary.get(special[name]);
+    if (id !== undefined) add({ content: special[name], special: true }, id, "vocab.txt");
   }
-  if (Array.isArray(tokenizer?.added_tokens)) for (const token of tokenizer.added_tokens) add(token, object(token).id);
-  for (const [id, token] of Object.entries(object(config.added_tokens_decoder))) add(token, Number(id));
+  if (Array.isArray(tokenizer?.added_tokens))
+    for (const token of tokenizer.added_tokens) add(token, object(token).id, "tokenizer.json");
+  for (const [id, token] of Object.entries(object(config.added_tokens_decoder)))
+    add(token, Number(id), "tokenizer_config.json");
   return [...byContent.values()].sort((a, b) => a.id - b.id);
 }
 
@@ -316,6 +334,9 @@ function encoder(settings: Settings): Tokenizer["encode"] {
   const [cls, sep, unknown] = [special.cls_token, special.sep_token, special.unk_token].map(
     (token) => vocabulary.get(token)!,
   );
+  // Longer pieces cannot be found, so a word costs no more than its length times this.
+  let longestPiece = 0;
+  for (const token of vocabulary.keys()) longestPiece = Math.max(longestPiece, token.length);
   const normalize = normalizer(settings);
   const words = wordSplitter();
   const asWritten = tokenFinder(settings.added.filter(({ normalized }) => !normalized));
@@ -333,7 +354,7 @@ function encoder(settings: Settings): Tokenizer["encode"] {
     }
     const begin = ids.length;
     for (let start = 0; start < word.length; ) {
-      let end = word.length;
+      let end = Math.min(word.length, start + longestPiece);
       let id: number | undefined;
       for (; end > start; end--) {
         const piece = word.slice(start, end);
@@ -471,25 +492,52 @@ function wordSplitter(): (text: string) => string[] {
  * text, or the id of such a token. lstrip and rstrip change nothing here: white space is dropped anyway.
  */
 function tokenFinder(tokens: AddedToken[]): (text: string) => (string | number)[] {
-  const usable = tokens.filter(({ content }) => content !== "").sort((a, b) => b.content.length - a.content.length);
-  if (usable.length === 0) return (text) => [text];
-  const pattern = new RegExp(
-    usable.map(({ content }) => content.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")).join("|"),
-    "g",
-  );
-  const byContent = new Map(usable.map((token) => [token.content, token]));
-  const wordBefore = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]$/u;
-  const wordAfter = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
+  // By their UTF-16 units, so that those with one beginning stand together, the shortest first. One regular expression of all tokens would try
+  // each of them at each place, and has a largest size.
+  const byContent = new Map(tokens.map((token) => [token.content, token]));
+  byContent.delete("");
+  const firsts = new Set([...byContent.keys()].map((content) => content.charCodeAt(0)));
+  const sorted = [...byContent.values()].sort((a, b) => (a.content < b.content ? -1 : a.content > b.content ? 1 : 0));
+  /** The first from `low` whose unit at `depth` is at least this one; what ends before has none. */
+  const bound = (low: number, high: number, depth: number, unit: number): number => {
+    let [from, to] = [low, high];
+    while (from < to) {
+      const middle = (from + to) >> 1;
+      if (sorted[middle].content.charCodeAt(depth) >= unit) to = middle;
+      else from = middle + 1;
+    }
+    return from;
+  };
+  const longest = (text: string, start: number): AddedToken | undefined => {
+    let found: AddedToken | undefined;
+    let [low, high] = [0, sorted.length];
+    for (let depth = 0; start + depth < text.length; depth++) {
+      const unit = text.charCodeAt(start + depth);
+      low = bound(low, high, depth, unit);
+      high = bound(low, high, depth, unit + 1);
+      if (low === high) break;
+      if (sorted[low].content.length === depth + 1) found = sorted[low];
+    }
+    return found;
+  };
+  const wordCharacter = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
+  const isWordAt = (text: string, at: number) =>
+    at >= 0 && at < text.length && wordCharacter.test(String.fromCodePoint(text.codePointAt(at) as number));
+  /** Where the character begins that ends before `at`. */
+  const before = (text: string, at: number) => ((text.codePointAt(at - 2) as number) > 0xffff ? at - 2 : at - 1);
   return (text) => {
+    if (sorted.length === 0) return [text];
     const sections: (string | number)[] = [];
     let start = 0;
-    for (const { 0: content, index } of text.matchAll(pattern)) {
-      const token = byContent.get(content)!;
-      const end = index + content.length;
-      if (token.single_word && (wordBefore.test(text.slice(0, index)) || wordAfter.test(text.slice(end)))) continue;
-      if (index > start) sections.push(text.slice(start, index));
-      sections.push(token.id);
-      start = end;
+    for (let at = 0; at < text.length; ) {
+      const token = firsts.has(text.charCodeAt(at)) ? longest(text, at) : undefined;
+      const end = at + (token?.content.length ?? 1);
+      if (token && !(token.single_word && (isWordAt(text, before(text, at)) || isWordAt(text, end)))) {
+        if (at > start) sections.push(text.slice(start, at));
+        sections.push(token.id);
+        start = end;
+      }
+      at = end;
     }
     if (start < text.length) sections.push(text.slice(start));
     return sections;

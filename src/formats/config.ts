@@ -82,12 +82,20 @@ export const oneOf = <T>(values: readonly T[]) =>
 const absent = (why: string) => v.nullish(rule<unknown>(why, (x) => x === false || isEmpty(x)));
 const isEmpty = (x: unknown) => isObject(x) && Object.keys(x).length === 0;
 
+const MOST_LABELS = 1_000_000;
+
 const COMMON = {
   vocab_size: integer(1),
   max_position_embeddings: integer(1),
   initializer_range: v.optional(positive, 0.02),
   pad_token_id: v.nullish(integer(0), 0),
-  num_labels: v.nullish(integer(1)),
+  // A label without a name takes memory as well.
+  num_labels: v.nullish(
+    rule<number>(
+      `an integer from 1 to ${MOST_LABELS}`,
+      (x) => Number.isSafeInteger(x) && (x as number) >= 1 && (x as number) <= MOST_LABELS,
+    ),
+  ),
   id2label: v.nullish(
     rule<Record<string, string>>(
       "an object of label names",
@@ -178,7 +186,8 @@ function readLabels(
     const hole = labels.findIndex((_, id) => !Object.hasOwn(fromIds, id));
     if (count === 0) problems.push("id2label: empty; expected a name for each label");
     if (hole >= 0) problems.push(`id2label: expected the ids 0 to ${count - 1}, ${hole} is missing`);
-    const twice = labels.find((label, id) => label !== undefined && labels.indexOf(label) !== id);
+    const names = new Set<string>();
+    const twice = labels.find((label) => label !== undefined && names.size === names.add(label).size);
     if (twice !== undefined) problems.push(`id2label: the name ${quote(twice)} stands twice`);
   } else if (label2id && Object.keys(label2id).length > 0) {
     labels = Object.keys(label2id).sort((a, b) => label2id[a] - label2id[b]);

@@ -19,7 +19,8 @@ export function parseWordVectors(bytes: Uint8Array, file: string, wanted: (word:
   for (let start = 0, line = 1; start < bytes.length; line++) {
     const newline = bytes.indexOf(NEWLINE, start);
     const end = newline < 0 ? bytes.length : newline;
-    const cells = () => decoder.decode(bytes.subarray(start, end)).trim().split(" ");
+    const content = bytes.subarray(start, end);
+    const cells = () => decoder.decode(content).trim().split(" ");
     if (width === undefined) {
       const first = cells();
       const header = first.length === 2 && first.every((cell) => /^\d+$/.test(cell));
@@ -31,8 +32,8 @@ export function parseWordVectors(bytes: Uint8Array, file: string, wanted: (word:
         continue;
       }
     }
-    const space = bytes.indexOf(SPACE, start);
-    const word = decoder.decode(bytes.subarray(start, space < 0 || space > end ? end : space));
+    const space = content.indexOf(SPACE);
+    const word = decoder.decode(space < 0 ? content : content.subarray(0, space));
     if (wanted(word) && !vectors.has(word)) {
       const found = cells();
       // A few "words" of the large GloVe files hold spaces; none of these is a token.

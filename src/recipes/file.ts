@@ -26,8 +26,9 @@ const oneOf = <T extends string>(values: readonly T[]) =>
   rule<T>(`one of ${values.map((value) => JSON.stringify(value)).join(", ")}`, (x) => values.includes(x as T));
 const text = rule<string>("a text", (x) => typeof x === "string" && x !== "");
 /** Integers as keys would be put in front, whatever their place. */
-const name = rule<string>("a name of letters, digits, - and _ that begins with a letter", (x) =>
-  /^[a-zA-Z][\w-]*$/.test(String(x)),
+const name = rule<string>(
+  "a name of letters, digits, - and _ that begins with a letter",
+  (x) => typeof x === "string" && /^[a-zA-Z][\w-]*$/.test(x),
 );
 
 function object<const E extends v.ObjectEntries>(what: string, entries: E) {
