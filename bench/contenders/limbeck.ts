@@ -12,6 +12,7 @@ import { optimizerNamed } from "../../src/optim/index.ts";
 import { type Program, Trace } from "../../src/program/program.ts";
 import { hard } from "../../src/recipes/hard.ts";
 import { node } from "../../src/runtimes/node.ts";
+import { alone } from "../../src/train/evaluate.ts";
 import {
   DROPOUT,
   forwardProgram,
@@ -34,7 +35,7 @@ function fullBatch(sequences: number, length: number, vocabulary: number): Batch
     segments: new Array<number>(length).fill(0),
     label: s % 2,
   }));
-  return makeBatch(encoded, { size: sequences });
+  return sequences === 1 ? alone(encoded[0]) : makeBatch(encoded, { size: sequences });
 }
 
 /** Multiplications and additions (of products, attention and what else says how many it has), and bytes that are read and written. */
