@@ -34,6 +34,7 @@ import { unary, unaryGrad } from "./kernels/unary";
 import { Opcode } from "./opcodes";
 import { barrier } from "./thread";
 
+export { packWeight } from "./kernels/pack";
 export { limit } from "./limit";
 
 /** Runs every command of `list` as thread `ith` of `nth`; all threads call it with the same list and meet after each command. */

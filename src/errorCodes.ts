@@ -340,6 +340,7 @@ export const errorCodes = {
     OP_INPUT: ["An op without its inputs.", REPORT],
     OP_SHAPE: ["Shapes do not fit.", REPORT],
     OP_WRITES: ["An op would write what is no state.", REPORT],
+    FROZEN_STATE: ["A program would train where weights are kept packed.", REPORT],
     POOL_DISPOSED: ["Threads were used after their end.", REPORT],
     READ_SIZE: ["A value was read with another shape than it has.", REPORT],
     READ_UNKNOWN: ["A value was read that nobody wrote.", REPORT],

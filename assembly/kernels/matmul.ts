@@ -1,4 +1,5 @@
-// C[M, N] (+)= op(a)·op(b)·scale[1] + bias[N]. Words: a, b, bias?, scale? | M, N, K, transposeA, transposeB.
+// C[M, N] (+)= op(a)·op(b)·scale[1] + bias[N]. Words: a, b, bias?, scale? | M, N, K, transposeA, transposeB. transposeB 2: b was packed before
+// (packWeight).
 // Every element is one sequential sum: it starts from the bias (plus the old C when accumulating) and adds a[m, k]·b[k, n] for k = 0, 1, …;
 // between blocks of K the sum rests in C, so no block size, tile or thread changes a bit.
 // Blocking after Goto and van de Geijn 2008 ("Anatomy of High-Performance Matrix Multiplication"): a panel of b stays in the first cache,
@@ -71,6 +72,8 @@ function rectangle(cmd: usize, scratch: usize, kind: u32, m0: u32, m1: u32, n0: 
   const K = load<u32>(cmd, 44);
   const transposeA = load<u32>(cmd, 48) !== 0;
   const transposeB = load<u32>(cmd, 52) !== 0;
+  const isPacked = load<u32>(cmd, 52) === 2;
+  const whole = ceilDiv(N, TILE_COLUMNS) * TILE_COLUMNS;
   // Bytes from one row (column) of the panel to the next, and from one k to the next.
   const outerA: usize = transposeA ? 4 : (<usize>K) << 2;
   const innerA: usize = transposeA ? (<usize>M) << 2 : 4;
@@ -89,7 +92,9 @@ function rectangle(cmd: usize, scratch: usize, kind: u32, m0: u32, m1: u32, n0: 
     let k: u32 = 0;
     do {
       const depth = min(BLOCK_DEPTH, K - k);
-      packColumns(packedB, b + <usize>n * outerB + <usize>k * innerB, outerB, innerB, columns, depth);
+      let panels = packedB;
+      if (isPacked) panels = b + ((<usize>whole * k + <usize>n * depth) << 2);
+      else packColumns(packedB, b + <usize>n * outerB + <usize>k * innerB, outerB, innerB, columns, depth);
       for (let m = m0; m < m1; m += BLOCK_ROWS) {
         const rows = min(BLOCK_ROWS, m1 - m);
         packRows(scratch, a + <usize>m * outerA + <usize>k * innerA, outerA, innerA, rows, depth);
@@ -97,9 +102,9 @@ function rectangle(cmd: usize, scratch: usize, kind: u32, m0: u32, m1: u32, n0: 
         if (scale !== 0) times(scratch, load<f32>(scale, 4), ceilDiv(rows, TILE_ROWS) * TILE_ROWS * depth);
         const c = C + ((<usize>m * N + n) << 2);
         const way = kind !== Tile.each ? kind : 1 + (((<u32>cmd >> 3) + m / BLOCK_ROWS) % TILES);
-        if (way === Tile.columns) block<Columns>(scratch, packedB, biasRow, edge, c, N, rows, columns, depth, start);
-        else if (way === Tile.lanes) block<Lanes>(scratch, packedB, biasRow, edge, c, N, rows, columns, depth, start);
-        else block<Rows>(scratch, packedB, biasRow, edge, c, N, rows, columns, depth, start);
+        if (way === Tile.columns) block<Columns>(scratch, panels, biasRow, edge, c, N, rows, columns, depth, start);
+        else if (way === Tile.lanes) block<Lanes>(scratch, panels, biasRow, edge, c, N, rows, columns, depth, start);
+        else block<Rows>(scratch, panels, biasRow, edge, c, N, rows, columns, depth, start);
       }
       start = 1;
       k += BLOCK_DEPTH;

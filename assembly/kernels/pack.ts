@@ -1,7 +1,7 @@
 // Packing for the matrix product: a block of an operand is copied into panels as wide as a register tile, [panel][k][width], so that the
 // innermost loop reads both operands in order. Transposed operands are transposed here and nowhere else. The last panel is filled with zeros.
 
-import { TILE_COLUMNS, TILE_ROWS } from "../layout";
+import { BLOCK_DEPTH, TILE_COLUMNS, TILE_ROWS } from "../layout";
 
 /** Packs panels of a [count, depth] whose element (i, k) lies at from + i·outer + k·inner bytes; one of both strides is 4. */
 export function packRows(to: usize, from: usize, outer: usize, inner: usize, count: u32, depth: u32): void {
@@ -27,6 +27,19 @@ export function packColumns(to: usize, from: usize, outer: usize, inner: usize, 
     from += outer * TILE_COLUMNS;
   }
   if (j < count) packEdge(to, from, outer, inner, count - j, depth, TILE_COLUMNS);
+}
+
+/**
+ * The whole of a transposed second operand, [N, K]: what packColumns makes of each block of BLOCK_DEPTH, one behind the other, so that the
+ * panels of columns n and following, of the block that begins at k, lie 4·(⌈N⌉·k + n·depth) bytes from the start (⌈N⌉: whole panels).
+ */
+export function packWeight(to: usize, from: usize, N: u32, K: u32): void {
+  const whole = ((N + TILE_COLUMNS - 1) / TILE_COLUMNS) * TILE_COLUMNS;
+  for (let k: u32 = 0; k < K; k += BLOCK_DEPTH) {
+    const depth = min(BLOCK_DEPTH, K - k);
+    packColumns(to, from + ((<usize>k) << 2), (<usize>K) << 2, 4, N, depth);
+    to += (<usize>whole * depth) << 2;
+  }
 }
 
 function packEdge(to: usize, from: usize, outer: usize, inner: usize, count: u32, depth: u32, width: u32): void {

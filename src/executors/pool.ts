@@ -15,6 +15,8 @@ export interface Kernels {
   alone(list: number): void;
   /** Turns of assembly/limit.ts, on the caller's thread. */
   limit(turns: number): void;
+  /** Packs a weight [N, K] at `from` for products, on the caller's thread. */
+  packWeight(to: number, from: number, N: number, K: number): void;
   dispose(): void;
 }
 
@@ -81,6 +83,10 @@ export class ThreadPool implements Kernels {
 
   limit(turns: number): void {
     this.#kernel.limit(turns, 0.999, 0.001);
+  }
+
+  packWeight(to: number, from: number, N: number, K: number): void {
+    this.#kernel.packWeight(to, from, N, K);
   }
 
   dispose(): void {

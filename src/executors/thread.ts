@@ -17,6 +17,7 @@ import type { ThreadStart } from "../runtimes/runtime.ts";
 export interface Kernel {
   run(list: number, ith: number, nth: number, sync: number): void;
   limit(turns: number, factor: number, addend: number): number;
+  packWeight(to: number, from: number, N: number, K: number): void;
 }
 
 // A waiting thread looks up at least this often. One that was killed cannot say so: no kernel's share takes LIMIT looks.

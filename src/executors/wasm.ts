@@ -1,7 +1,7 @@
 // Runs Programs with the AssemblyScript kernels. A program becomes a list of commands in WASM memory (its layout is stated in
 // assembly/index.ts) that every thread walks; nothing crosses between JavaScript and WASM while it runs.
 
-import { HEAP } from "../../assembly/layout.ts";
+import { HEAP, TILE_COLUMNS } from "../../assembly/layout.ts";
 import { Opcode } from "../../assembly/opcodes.ts";
 import { LimbeckError } from "../errors.ts";
 import { type Plan, plan } from "../program/plan.ts";
@@ -22,6 +22,24 @@ const MAXIMUM_PAGES = 65536;
 /** Strict: the same bits on every engine and processor. Fast: multiply-adds as the processor likes them. */
 export type Numerics = "strict" | "fast";
 
+/** A weight [N, K] that products take transposed. */
+interface Weight {
+  readonly value: Value;
+  readonly N: number;
+  readonly K: number;
+}
+
+export interface WasmOptions {
+  readonly threads: number;
+  readonly numerics?: Numerics;
+  /** No program writes state: weights are packed for products once, when they are multiplied with a second time, instead of every time. */
+  readonly frozen?: boolean;
+  /** Takes the time of every command; runs take a little longer. */
+  readonly profile?: Profile;
+  /** Leaves the first bytes of memory unused, so that a test can see what lies above 2 GiB. */
+  readonly reserve?: number;
+}
+
 interface Persisted extends Block {
   /** Bytes of the value now; the block may be larger. */
   readonly size: number;
@@ -38,6 +56,8 @@ class Commands implements Loaded {
     readonly program: Program,
     readonly plan: Plan,
     readonly constants: ReadonlyMap<Value, Block>,
+    /** Of an executor whose weights are frozen. */
+    readonly weights: readonly Weight[],
     /** Multiplications and additions in products. */
     readonly products: number,
     /** Of each command, for a profile. */
@@ -52,6 +72,9 @@ export class WasmExecutor implements Executor {
   readonly #persistent = new Map<string, Persisted>();
   readonly #pool: Kernels;
   readonly #profile: Profile | undefined;
+  readonly #frozen: boolean;
+  /** Weights that were multiplied with since they were written, and once they are in use where they are packed. */
+  readonly #packed = new Map<string, Block | undefined>();
   /** Which register tile products use. */
   readonly tiles: TileChoice;
   /** Temporaries of whichever program runs, and scratch of whichever command runs: one block each for all programs. */
@@ -67,9 +90,9 @@ export class WasmExecutor implements Executor {
     readonly numerics: { readonly is: Numerics; readonly wanted: Numerics },
     /** Why there are fewer threads than asked for, if so. */
     readonly note: string | undefined,
-    reserve: number,
-    profile: Profile | undefined,
+    { reserve = 0, frozen = false, profile }: Pick<WasmOptions, "reserve" | "frozen" | "profile">,
   ) {
+    this.#frozen = frozen;
     this.#pool = pool;
     this.#memory = memory;
     this.#profile = profile;
@@ -78,14 +101,7 @@ export class WasmExecutor implements Executor {
     if (profile) profile.limits = wasmLimits(pool, memory, this.#allocator);
   }
 
-  /**
-   * `reserve` leaves the first bytes of memory unused, so that a test can see what lies above 2 GiB. `profile` takes the time of every
-   * command; runs take a little longer.
-   */
-  static async create(
-    runtime: Runtime,
-    options: { threads: number; numerics?: Numerics; reserve?: number; profile?: Profile },
-  ): Promise<WasmExecutor> {
+  static async create(runtime: Runtime, options: WasmOptions): Promise<WasmExecutor> {
     const missing = !runtime.startThread
       ? `limbeck starts no threads in a ${runtime.name}`
       : typeof SharedArrayBuffer === "undefined"
@@ -99,7 +115,7 @@ export class WasmExecutor implements Executor {
     const build = threads > 1 ? "threads" : "single";
     const module = await runtime.compile(fast ? `fast.${build}` : build);
     const pool = await ThreadPool.create(runtime, module, memory, threads);
-    return new WasmExecutor(memory, pool, numerics, note, options.reserve ?? 0, options.profile);
+    return new WasmExecutor(memory, pool, numerics, note, options);
   }
 
   get threads(): number {
@@ -109,6 +125,8 @@ export class WasmExecutor implements Executor {
   load(program: Program): Commands {
     for (const { op } of program.instructions)
       if (!(op.name in Opcode)) throw new LimbeckError("UNSUPPORTED_OP", `the WASM kernels have no op ${op.name}`);
+    const trains = this.#frozen && program.instructions.find((i) => i.op.writes || i.output?.storage === "state");
+    if (trains) throw new LimbeckError("FROZEN_STATE", `${trains.op.name} writes state where weights are frozen`);
     const planned = plan(program);
     const constants = new Map<Value, Block>();
     const placed: string[] = [];
@@ -135,7 +153,8 @@ export class WasmExecutor implements Executor {
       throw error;
     }
     const work = this.#profile ? program.instructions.map(workOf) : [];
-    return new Commands(program, planned, constants, productsOf(program), work);
+    const weights = this.#frozen ? weightsOf(program) : [];
+    return new Commands(program, planned, constants, weights, productsOf(program), work);
   }
 
   write(value: Persistent, data: Numbers): void {
@@ -144,6 +163,7 @@ export class WasmExecutor implements Executor {
         where: value.name,
       });
     this.#view(value.dtype, this.#place(value).at, data.length).set(data);
+    this.#unpack(value.name);
   }
 
   run(loaded: Loaded): void {
@@ -151,6 +171,7 @@ export class WasmExecutor implements Executor {
     // Values of another shape may have been written since the program was loaded.
     for (const value of commands.program.values)
       if (value.storage === "input" || value.storage === "state") this.#place(value);
+    for (const weight of commands.weights) this.#pack(weight);
     if (commands.generation !== this.#generation) this.#emit(commands);
     for (const [i, list] of commands.lists.entries()) {
       const start = performance.now();
@@ -178,6 +199,7 @@ export class WasmExecutor implements Executor {
     if (!known) return;
     this.#allocator.free(known);
     this.#persistent.delete(name);
+    this.#unpack(name);
     this.#generation++;
   }
 
@@ -191,6 +213,24 @@ export class WasmExecutor implements Executor {
   dispose(): void {
     this.#pool.dispose();
     this.#persistent.clear();
+  }
+
+  #pack({ value, N, K }: Weight): void {
+    if (!this.#packed.has(value.name)) this.#packed.set(value.name, undefined);
+    else if (!this.#packed.get(value.name)) {
+      const block = this.#allocator.allocate(4 * TILE_COLUMNS * Math.ceil(N / TILE_COLUMNS) * K);
+      this.#pool.packWeight(block.at, this.#place(value).at, N, K);
+      this.#packed.set(value.name, block);
+      this.#generation++;
+    }
+  }
+
+  #unpack(name: string): void {
+    const block = this.#packed.get(name);
+    this.#packed.delete(name);
+    if (!block) return;
+    this.#allocator.free(block);
+    this.#generation++;
   }
 
   #view(dtype: Dtype, at: number, length: number): Float32Array | Uint32Array {
@@ -261,7 +301,12 @@ export class WasmExecutor implements Executor {
       if (input === null) return [0];
       return Array.isArray(input) ? [input.length, ...input.map(address)] : [address(input as Value)];
     });
-    const parameters = op.parameters(dims, attributes, inputs);
+    const parameters = [...op.parameters(dims, attributes, inputs)];
+    const packed = op.name === "matmul" && attributes.transposeB && this.#packed.get((inputs[1] as Value).name);
+    if (packed) {
+      pointers[1] = packed.at;
+      parameters[4] = 2;
+    }
     return [
       Opcode[op.name as keyof typeof Opcode],
       5 + pointers.length + parameters.length,
@@ -272,6 +317,15 @@ export class WasmExecutor implements Executor {
       ...parameters,
     ];
   }
+}
+
+/** State that products take transposed and in f32. */
+function weightsOf({ instructions }: Program): Weight[] {
+  return instructions.flatMap(({ op, inputs, attributes }) => {
+    const value = inputs[1] as Value;
+    if (op.name !== "matmul" || !attributes.transposeB || value.storage !== "state") return [];
+    return [{ value, N: value.shape[0], K: value.shape[1] }];
+  });
 }
 
 const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0);

@@ -55,8 +55,8 @@ export class Classifier {
         : await loadModel(openFolder(runtime, source), { allowNonfinite: options.allowNonfinite });
     const maxLength = maxLengthFor([model.config], options.maxLength ?? 0);
     const programs = () => predictionPrograms({ owner: "model", config: model.config }, maxLength);
-    const instead = () => openDevice(runtime, { ...options, device: "wasm" }, programs);
-    const device = new LastingDevice(await openDevice(runtime, options, programs), instead);
+    const instead = () => openDevice(runtime, { ...options, device: "wasm" }, programs, { frozen: true });
+    const device = new LastingDevice(await openDevice(runtime, options, programs, { frozen: true }), instead);
     await device.place("model", model.weights);
     return new Classifier(model, device, maxLength, runtime);
   }

@@ -44,6 +44,8 @@ type Programs = () => Iterable<Program>;
 /** What a run wants of its device beyond what every device can do. */
 interface Extras {
   readonly profile?: Profile;
+  /** Nothing is trained: under WASM weights may be kept packed for products too. */
+  readonly frozen?: boolean;
   /** Half precision: of a GPU alone, because WASM would only round to it. */
   readonly fp16?: boolean;
 }
@@ -61,11 +63,11 @@ export async function openDevice(
   runtime: Runtime,
   options: Partial<DeviceOptions>,
   programs: Programs = () => [],
-  { profile, fp16 = false }: Extras = {},
+  { profile, frozen, fp16 = false }: Extras = {},
 ): Promise<Device> {
   const useful = options.gpuFeatures ?? DEVICE.gpuFeatures;
   const features = useful.filter((name) => fp16 || name !== "shader-f16");
-  const gpu: Wishes = { programs, profile, fp16, features };
+  const gpu: Wishes = { programs, profile, frozen, fp16, features };
   const device = options.device ?? DEVICE.device;
   if (fp16 && (device === "wasm" || device === "reference")) throw noHalf(`${device} would only round to it`);
   if (typeof device === "object") return openGpu(() => findAdapter(device), gpu);
@@ -80,7 +82,7 @@ export async function openDevice(
         choice: "reference: plain TypeScript in f64, for checking",
       };
     case "wasm":
-      return openWasm(runtime, options, profile);
+      return openWasm(runtime, options, { profile, frozen });
     case "webgpu":
       return openGpu(async () => findAdapter(await hostGpu(runtime)), gpu);
     case "auto":
@@ -92,9 +94,13 @@ export async function openDevice(
   }
 }
 
-async function openWasm(runtime: Runtime, options: Partial<DeviceOptions>, profile?: Profile): Promise<Device> {
+async function openWasm(
+  runtime: Runtime,
+  options: Partial<DeviceOptions>,
+  { profile, frozen }: Extras = {},
+): Promise<Device> {
   const threads = options.threads || Math.min(MOST_THREADS, runtime.cores());
-  const executor = await WasmExecutor.create(runtime, { threads, numerics: options.numerics, profile });
+  const executor = await WasmExecutor.create(runtime, { threads, numerics: options.numerics, profile, frozen });
   const why = executor.note ?? `${executor.threads} thread${executor.threads === 1 ? "" : "s"}`;
   const { is, wanted } = executor.numerics;
   const lacking = is === wanted ? "" : ` (${wanted} ones need relaxed SIMD, which this host's WebAssembly lacks)`;
@@ -160,7 +166,7 @@ async function openBest(runtime: Runtime, options: Partial<DeviceOptions>, wishe
     if (error instanceof InputError && error.code === "FP16") throw error;
     const why = (error instanceof Error ? error.message : String(error)).replace(USE_WASM, "");
     if (wishes.fp16) throw noHalf(why);
-    const wasm = await openWasm(runtime, options, wishes.profile);
+    const wasm = await openWasm(runtime, options, wishes);
     return { ...wasm, choice: `${wasm.choice}, because ${why}` };
   }
 }
