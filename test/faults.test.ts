@@ -59,8 +59,6 @@ const FAULTS = {
 
 /** What has no test yet, and why. */
 const WAITING: Partial<Record<keyof typeof FAULTS, string>> = {
-  C7: "a test that kills while one alone is kept",
-  C9: "tests of permissions",
   W2: "the web page",
   W3: "the web page",
   W4: "the web page",

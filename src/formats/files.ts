@@ -38,6 +38,8 @@ export interface Files {
   create(fill: (files: Files) => Promise<void>): Promise<void>;
   /** Removes the folder and what is in it. A reader sees all of it or nothing. */
   discard(): Promise<void>;
+  /** Bytes that may still be written here, where that is known. */
+  free?(): Promise<number | undefined>;
   /** Removes what writers left that were interrupted. Only for who owns the folder: it would take the files of others from under their hands. */
   tidy(): Promise<void>;
   /** What the user should hear of where the files come from. */

@@ -8,7 +8,8 @@ import { InputError, LimbeckError } from "../errors.ts";
 import { checkBasename, chunksOf, type Files, fileEnds, type OpenFile, outputExists } from "../formats/files.ts";
 
 /** What is asked of the file system. */
-export type Disk = Pick<typeof system, "lstat" | "mkdir" | "open" | "readdir" | "realpath" | "rename" | "rm" | "stat">;
+export type Disk = Pick<typeof system, "lstat" | "mkdir" | "open" | "readdir" | "realpath" | "rename" | "rm" | "stat"> &
+  Partial<Pick<typeof system, "statfs">>;
 
 export function nodeFiles(folder: string, disk: Disk = system): Files {
   return folderAt(resolve(folder), folder, disk);
@@ -175,6 +176,12 @@ function folderAt(root: string, folder: string, disk: Disk, draft = false): File
         await syncFolder(dirname(root), disk);
         await rm(aside, { recursive: true, force: true });
       }),
+
+    async free() {
+      const found = await disk.statfs?.(root).catch(() => undefined);
+      // File systems that do not tell say 0 of 0.
+      return found && found.blocks > 0 ? found.bavail * found.bsize : undefined;
+    },
 
     tidy: () =>
       attempt(folder, async () => {

@@ -138,6 +138,15 @@ export function stateOf({ trainer, weights }: Checkpoint, structure: StepStructu
   return { ...trainer, tensors: new Map([...trainer.tensors, ...owned(owner, weights)]) };
 }
 
+/** About how large the files of a checkpoint are that grow with the model. */
+export function bytesOfCheckpoint(structure: StepStructure): { checkpoint: number; model: number } {
+  const { owner, config } = structure.student;
+  const own = new Map([...parametersOf(config)].map(([path, shape]) => [`${owner}/${path}`, shape]));
+  const bytes = (shapes: Iterable<readonly number[]>) =>
+    [...shapes].reduce((sum, shape) => sum + 4 * shape.reduce((a, b) => a * b, 1), 0);
+  return { checkpoint: bytes(new Map([...own, ...stateShapes(structure)]).values()), model: bytes(own.values()) };
+}
+
 /** A trainer's state in a checkpoint: the student's weights, which it may have trained in part, and all else. */
 export function partsOf(
   { tensors, ...counters }: TrainerState,

@@ -3,7 +3,7 @@
 // on the disk from which the run goes on.
 
 import { InputError, LimbeckError } from "../errors.ts";
-import { decodeUtf8, type Files, outputExists } from "../formats/files.ts";
+import { decodeUtf8, type Files, formatCount, outputExists } from "../formats/files.ts";
 import { isObject, type JsonObject, parseJson } from "../formats/json.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { sha256 } from "../sha256.ts";
@@ -106,6 +106,21 @@ export class RunFolder {
     if (record && changed.length > 0) throw changedRun(files, changed, record.complete === true);
     yield `there is no valid checkpoint in ${files.folder}: the run starts from the beginning`;
     return undefined;
+  }
+
+  /** Refuses a folder whose disk would be full before the run ends, as far as that is known: the oldest checkpoint goes when the next is there. */
+  async requireSpace(checkpoint: number, model: number): Promise<void> {
+    const { files, options } = this;
+    const free = await files.free?.();
+    const kept = options.saveTotalLimit ?? KEEPING.saveTotalLimit;
+    const missing = Math.max(0, kept + 1 - (await this.#steps()).length);
+    const needed = missing * checkpoint + model;
+    if (free === undefined || free >= needed) return;
+    throw new LimbeckError(
+      "DISK_FULL",
+      `${formatCount(free)} bytes are free, and the run writes up to ${formatCount(needed)}: ${missing} checkpoints of ${formatCount(checkpoint)} and the model; make room, lower --save-total-limit, or name another folder.`,
+      { where: files.folder },
+    );
   }
 
   async save(checkpoint: Checkpoint): Promise<string> {

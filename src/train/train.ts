@@ -13,7 +13,7 @@ import { masksTokens, needsTeacher, type Recipe } from "../recipes/recipe.ts";
 import { readsVocabulary } from "../recipes/vocabulary.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import type { CacheFolder } from "./cacheFolder.ts";
-import { type Checkpoint, partsOf, stateOf } from "./checkpoint.ts";
+import { bytesOfCheckpoint, type Checkpoint, partsOf, stateOf } from "./checkpoint.ts";
 import { type EncodedSet, encode, measureLatency, perplexity, predictAll, score, truncationNote } from "./evaluate.ts";
 import { type Identity, identityOf, modelIdentity } from "./identity.ts";
 import { judgingPrograms, trainingPrograms } from "./largest.ts";
@@ -292,6 +292,8 @@ async function* trainIn(
   const resumed = folder && identity && (yield* resumedIn(folder, identity, structures, stages));
   if (resumed && "finished" in resumed) return await finishedRun(folder as RunFolder, resumed.finished, given);
   const { before, firstStage = 0 } = resumed ?? {};
+  const sizes = structures.map(bytesOfCheckpoint);
+  await folder?.requireSpace(Math.max(...sizes.map(({ checkpoint }) => checkpoint)), sizes[0].model);
   const setup = resumed ? { ...given, student: { ...given.student, weights: resumed.weights } } : given;
   const { student } = setup;
   const events: Recorded[] = [...(before?.events ?? [])];

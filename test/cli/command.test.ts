@@ -1,8 +1,8 @@
 // The built command as its users meet it: child processes, exit codes, streams and files.
 
-import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
+import { appendFileSync, existsSync } from "node:fs";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { firstNonfinite, parseSafetensors, toFloat32 } from "../../src/formats/safetensors.ts";
@@ -368,6 +368,48 @@ describe("runs that end early", () => {
     const fourth = await limbeck(`${args} --resume`);
     expect([fourth.code, fourth.stderr]).toEqual([0, "the run in shared is finished: nothing is changed\n"]);
     expect(await read("shared/limbeck.json")).toBe(before);
+  });
+
+  test("a disk that becomes full: said, the checkpoint before stays; with room again --resume ends with the same bytes [C6]", async ({
+    skip,
+  }) => {
+    const disk = join(tiny.folder, "disk");
+    await mkdir(disk);
+    const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=4m", "none", disk]);
+    skip(mounted.status !== 0, "no file system of a few megabytes can be mounted here");
+    try {
+      const args = "finetune --model base --train train.tsv --threads 1 --epochs 150 --save-steps 3 --max-steps 60";
+      const small = await limbeck(`${args} --out disk/small --save-total-limit 9`);
+      expect([small.code, small.stderr]).toEqual([
+        1,
+        expect.stringMatching(/disk\/small: [\d,]+ bytes are free, and the run/),
+      ]);
+      const { child, ended } = start(`${args} --out disk/out`.split(" "));
+      let filled = false;
+      child.stderr.on("data", (text: string) => {
+        if (filled || !text.includes("checkpoint after step 6:")) return;
+        filled = true;
+        // Whole pages, then the rest of the last one.
+        for (const size of [65536, 4096])
+          try {
+            for (;;) appendFileSync(join(disk, "filler"), new Uint8Array(size));
+          } catch {}
+      });
+      const { code, stderr } = await ended;
+      expect([code, stderr]).toEqual([1, expect.stringMatching(/no space is left on the disk/)]);
+      await rm(join(disk, "filler"));
+      const resumed = await limbeck(`${args} --out disk/out --resume`);
+      expect([resumed.code, resumed.stderr]).toEqual([
+        0,
+        expect.stringMatching(/goes on behind disk\/out\/checkpoint-\d+/),
+      ]);
+      const whole = await limbeck(`${args} --out whole`);
+      expect(whole.code).toBe(0);
+      const weights = (folder: string) => readFile(join(tiny.folder, folder, "model.safetensors"));
+      expect((await weights("disk/out")).equals(await weights("whole"))).toBe(true);
+    } finally {
+      spawnSync("umount", [disk]);
+    }
   });
 
   test("a loss that is no number: skipped and logged as it is, then exit 1; all that is kept is finite [N1]", async () => {

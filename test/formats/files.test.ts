@@ -1,10 +1,13 @@
+import { execFileSync } from "node:child_process";
+import * as system from "node:fs/promises";
 import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { InputError, LimbeckError } from "../../src/errors.ts";
 import { type Files, memoryFiles, readText } from "../../src/formats/files.ts";
-import { nodeFiles, writeAll } from "../../src/runtimes/nodeFiles.ts";
+import { nodeFiles, readPath, writeAll } from "../../src/runtimes/nodeFiles.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = async (files: Files, name: string) => new TextDecoder().decode(await files.read(name));
@@ -166,6 +169,40 @@ describe("nodeFiles", () => {
     await symlink("../../secret", join(snapshot, "vocab.txt"));
     expect(await text(nodeFiles(snapshot), "config.json")).toBe("{}");
     await expect(nodeFiles(snapshot).read("vocab.txt")).rejects.toThrow(code("LINK_LEAVES_FOLDER"));
+  });
+
+  test("a pipe, a device and a socket are refused without being opened [M9]", async () => {
+    const folder = join(home, "model");
+    await mkdir(folder);
+    execFileSync("mkfifo", [join(folder, "config.json")]);
+    await symlink("/dev/zero", join(folder, "vocab.txt"));
+    const socket = createServer().listen(join(folder, "tokenizer.json"));
+    const files = nodeFiles(folder);
+    for (const read of [
+      () => files.read("config.json"),
+      () => files.open("config.json"),
+      () => files.size("config.json"),
+    ])
+      await expect(read()).rejects.toThrow(code("NOT_A_FILE"));
+    await expect(files.read("vocab.txt")).rejects.toThrow(code("LINK_LEAVES_FOLDER"));
+    await expect(files.read("tokenizer.json")).rejects.toThrow(code("NOT_A_FILE"));
+    for (const path of ["/dev/zero", join(folder, "config.json"), join(folder, "tokenizer.json"), folder])
+      await expect(readPath(path)).rejects.toThrow(code("NOT_A_FILE"));
+    socket.close();
+  });
+
+  test("a file that vanishes or shrinks while it is read is the user's error [C9]", async () => {
+    await writeFile(join(home, "config.json"), "{}");
+    const vanishing = (what: (path: string) => Promise<unknown>) =>
+      nodeFiles(home, {
+        ...system,
+        open: (async (path: string, flags: string) => {
+          await what(path);
+          return system.open(path, flags);
+        }) as typeof system.open,
+      });
+    await expect(vanishing((path) => writeFile(path, "{")).read("config.json")).rejects.toThrow(code("FILE_CHANGED"));
+    await expect(vanishing((path) => rm(path)).read("config.json")).rejects.toThrow(code("FILE_NOT_FOUND"));
   });
 
   test("a folder in a file's place is no file, a file in a folder's place is no folder", async () => {

@@ -12,6 +12,7 @@ import { nodeFiles } from "../../src/runtimes/nodeFiles.ts";
 import type { Runtime } from "../../src/runtimes/runtime.ts";
 import { sha256 } from "../../src/sha256.ts";
 import { distill } from "../../src/train/chain.ts";
+import { readCheckpoint } from "../../src/train/checkpoint.ts";
 import type { DistillOptions } from "../../src/train/distill.ts";
 import { Run } from "../../src/train/handle.ts";
 import { freshWeights, type Model } from "../../src/train/model.ts";
@@ -243,6 +244,73 @@ test("a disk that takes few bytes at a time, and none when it is full: the check
   disk.space = Number.POSITIVE_INFINITY;
   expect((await followed(run(disk, { resume: true }))).from).toBe(3);
   expect(await finished(at(disk))).toEqual(undisturbed);
+});
+
+test("where one alone is kept, there is a valid one whenever the power fails [C7]", async () => {
+  const one = { recipe: "kd", stages: undefined, epochs: 1, saveSteps: 1, saveTotalLimit: 1, eval: undefined };
+  const whole = newDisk();
+  const kept: number[] = [];
+  for await (const event of run(whole, one)) if (event.type === "checkpoint") kept.push(whole.operations);
+  expect(await at(whole).folders()).toEqual(["checkpoint-2"]);
+  expect(kept).toHaveLength(2);
+  for (let k = kept[0] + 1; k <= kept[1] + 1; k++) {
+    const first = newDisk();
+    first.failAt = k;
+    await followed(run(first, one)).catch((seen) => seen);
+    const files = at(first.reboot(true));
+    const valid = [];
+    for (const name of await files.folders())
+      if (name.startsWith("checkpoint"))
+        await readCheckpoint(files.sub(name)).then(
+          () => valid.push(name),
+          () => {},
+        );
+    expect(valid.length, `operation ${k}`).toBeGreaterThan(0);
+  }
+}, 120_000);
+
+describe("refused before anything is trained", () => {
+  const refused = async (disk: CrashDisk, more: Partial<DistillOptions> = {}) => {
+    const seen: string[] = [];
+    const of = run(disk, more);
+    const failure = await (async () => {
+      for await (const event of of) seen.push(event.type);
+    })().catch((error) => error);
+    expect(seen.filter((type) => type !== "note")).toEqual([]);
+    return failure;
+  };
+  test("a folder that cannot be written, new or with a run in it [C9]", async () => {
+    for (const disk of [newDisk(), await killed()]) {
+      disk.readOnly = true;
+      const denied = {
+        code: "PERMISSION_DENIED",
+        message: expect.stringMatching(/^\/runs\/out.*: the system refuses/),
+      };
+      expect(await refused(disk, { resume: true })).toMatchObject(denied);
+    }
+  });
+
+  test("a file in the folder's place, and one in its path [C9]", async () => {
+    const disk = newDisk();
+    await disk.disk.mkdir("/runs");
+    await nodeFiles("/runs", disk.disk).write("out", new Uint8Array(1));
+    for (const out of ["/runs/out", "/runs/out/deeper"])
+      expect(await refused(disk, { out })).toMatchObject({ code: "NOT_A_FOLDER" });
+  });
+
+  test("a disk that would be full before the end [C6]", async () => {
+    const disk = newDisk();
+    disk.space = 60_000;
+    expect(await refused(disk)).toMatchObject({
+      ...{
+        code: "DISK_FULL",
+        message: expect.stringMatching(/^\/runs\/out: [\d,]+ bytes are free, and the run writes up to [\d,]+: 3/),
+      },
+    });
+    disk.space = 120_000;
+    const { error, checkpoint } = await followed(run(disk, { saveTotalLimit: 1, maxSteps: 2 })).catch((seen) => seen);
+    expect([error, checkpoint]).toEqual([undefined, 5]);
+  });
 });
 
 describe("a damaged checkpoint", () => {

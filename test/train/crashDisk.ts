@@ -34,6 +34,8 @@ export class CrashDisk {
   failAt = Number.POSITIVE_INFINITY;
   /** Bytes that files may have together. */
   space = Number.POSITIVE_INFINITY;
+  /** Nothing may be changed. */
+  readOnly = false;
   /** Bytes that one write takes at most. */
   most = Number.POSITIVE_INFINITY;
   #root = folder();
@@ -76,6 +78,7 @@ export class CrashDisk {
 
   #operation(): void {
     this.#live();
+    if (this.readOnly) throw failure("EROFS");
     if (++this.operations < this.failAt) return;
     this.#dead = true;
     this.#live();
@@ -172,6 +175,7 @@ export class CrashDisk {
     const disk = {
       stat: async (path: string) => ({ ...facts(path), size: this.#used(this.#find(path)) }),
       lstat: async (path: string) => facts(path),
+      statfs: async () => ({ blocks: 1e12, bavail: Math.min(1e12, this.space - this.#used()), bsize: 1 }),
       realpath: async (path: string) => path,
       readdir: async (path: string, { withFileTypes = false } = {}) =>
         [...(this.#find(path) as Folder).entries.keys()].map((name) =>
