@@ -97,8 +97,15 @@ const TRAINING = object("training", {
 });
 
 const some = (what: string) => (x: object) => Object.keys(x).length > 0 || what;
+/** valibot's record passes over these keys, whatever they hold. */
+const RESERVED = ["__proto__", "prototype", "constructor"];
 const record = <S extends v.GenericSchema>(what: string, value: S) =>
   v.pipe(
+    v.unknown(),
+    v.check(
+      (x) => !isObject(x) || !RESERVED.some((key) => key in x),
+      `none of the ${what} may be called ${RESERVED.join(", ")}`,
+    ),
     v.record(name, value, wrong(`an object of ${what}`)),
     v.check((x) => some(what)(x) === true, `at least one of the ${what} is needed`),
   );

@@ -256,6 +256,10 @@ export const corpus: Readonly<Record<string, Readonly<Record<string, Input>>>> =
         file("r.json", serializeRecipe(recipes[name as keyof typeof recipes])),
       ]),
     ),
+    "TypeError of a stage that nobody had looked at": file(
+      "r.json",
+      '{"name":"a","summary":"b","stages":{"s":{"terms":{"t":{"loss":"labels"}}},"constructor":{}}}',
+    ),
     "TypeError of an object as a name": file(
       "r.json",
       '{"name":"a","summary":"b","stages":{"s":{"terms":{"t":{"loss":"mse","of":"embedding","project":{}}}}}}',
