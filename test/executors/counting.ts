@@ -12,7 +12,8 @@ export interface Counts {
   maps: number;
   bytesToHost: number;
   bytesToDevice: number;
-  /** Of buffers that are not destroyed, now and at most so far. */
+  /** Buffers that are not destroyed, and their bytes: now, and at most so far. */
+  buffers: number;
   bytes: number;
   mostBytes: number;
 }
@@ -39,17 +40,20 @@ export function countingDevice(milliseconds = 0): { device: GPUDevice; counts: C
   let end = 0;
   const counts: Counts = {
     ...{ pipelines: 0, bindGroups: 0, passes: 0, dispatches: 0, submits: 0, maps: 0 },
-    ...{ bytesToHost: 0, bytesToDevice: 0, bytes: 0, mostBytes: 0 },
+    ...{ bytesToHost: 0, bytesToDevice: 0, buffers: 0, bytes: 0, mostBytes: 0 },
   };
   const createBuffer = ({ size, label }: GPUBufferDescriptor) => {
+    counts.buffers++;
     counts.bytes += size;
     counts.mostBytes = Math.max(counts.mostBytes, counts.bytes);
     let mapped = size;
     return {
       ...{ size, label, destroyed: false },
       destroy() {
-        if (!this.destroyed) counts.bytes -= size;
+        if (this.destroyed) return;
         this.destroyed = true;
+        counts.buffers--;
+        counts.bytes -= size;
       },
       async mapAsync(_: number, offset = 0, length = size - offset) {
         counts.maps++;
