@@ -123,6 +123,12 @@ export async function readDataset(bytes: Uint8Array, file: string, options: Data
   if (new Set(examples.map(({ label }) => label).filter((label) => label !== undefined)).size === 1) {
     notes.push(`warning: every label is the same; nothing can be learned from, or measured by, one class`);
   }
+  const learnt = new Set(examples.map(({ label }) => label));
+  const absent = Object.entries(labels.label2id ?? {}).filter(([, id]) => !learnt.has(id));
+  if (absent.length > 0 && learnt.size > 1) {
+    const names = absent.slice(0, 10).map(([name]) => JSON.stringify(name));
+    notes.push(`warning: ${absent.length} classes have no row: ${names.join(", ")}${absent.length > 10 ? ", …" : ""}`);
+  }
   const distinct = new Set(examples.map(({ text, pair }) => JSON.stringify([text, pair]))).size;
   if (distinct < examples.length) notes.push(`${examples.length - distinct} rows repeat an earlier row's text`);
   if (table.blankLines > 0) notes.push(`${table.blankLines} empty lines left out`);

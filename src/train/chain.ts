@@ -18,7 +18,7 @@ import { resumes } from "./runFolder.ts";
 import { openFolder } from "./session.ts";
 import { freshStudent } from "./student.ts";
 import { withCopies } from "./substitutes.ts";
-import { checkOutput, type Setup, type TrainingResult, type TrainingRun, train } from "./train.ts";
+import { beginning, type Setup, type TrainingResult, type TrainingRun, train } from "./train.ts";
 
 interface Link {
   /** Its teachers are untrained but in the first. */
@@ -32,7 +32,7 @@ interface Link {
 
 /** Every link is checked before one is trained. */
 export async function* distill(runtime: Runtime, options: DistillOptions): TrainingRun {
-  await checkOutput(runtime, options);
+  yield* beginning(runtime, options);
   // As if there were no assistants: how large the student is, and whether it can be made.
   const whole = await distillSetup(runtime, options);
   const given = options.assistant ?? whole.recipe.assistants;

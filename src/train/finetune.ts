@@ -8,15 +8,7 @@ import { type Labels, loadModel, type Model, requireLabels } from "./model.ts";
 import { TRAINING } from "./options.ts";
 import { baseName, type DataSource, type FolderSource, openFolder } from "./session.ts";
 import { stagesOf } from "./stages.ts";
-import {
-  type CommonOptions,
-  checkOutput,
-  labelsOfData,
-  readData,
-  type Setup,
-  type TrainingRun,
-  train,
-} from "./train.ts";
+import { beginning, type CommonOptions, labelsOfData, readData, type Setup, type TrainingRun, train } from "./train.ts";
 
 export interface FinetuneOptions extends CommonOptions {
   /** The base: a folder, or a model in memory. */
@@ -25,7 +17,7 @@ export interface FinetuneOptions extends CommonOptions {
 }
 
 export async function* finetune(runtime: Runtime, options: FinetuneOptions): TrainingRun {
-  await checkOutput(runtime, options);
+  yield* beginning(runtime, options);
   return yield* train(runtime, await finetuneSetup(runtime, options), options);
 }
 

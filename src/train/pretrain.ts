@@ -19,15 +19,7 @@ import { baseName, type DataSource, type FolderSource, openFolder } from "./sess
 import { stagesOf } from "./stages.ts";
 import { freshStudent, parseStudent } from "./student.ts";
 import { heldOut } from "./text.ts";
-import {
-  type CommonOptions,
-  checkOutput,
-  checkStages,
-  readTexts,
-  type Setup,
-  type TrainingRun,
-  train,
-} from "./train.ts";
+import { beginning, type CommonOptions, checkStages, readTexts, type Setup, type TrainingRun, train } from "./train.ts";
 
 export interface PretrainOptions extends CommonOptions {
   /** A folder, a model in memory, or a fresh one such as `bert:4x312`, which needs a tokenizer. */
@@ -41,7 +33,7 @@ export interface PretrainOptions extends CommonOptions {
 }
 
 export async function* pretrain(runtime: Runtime, options: PretrainOptions): TrainingRun {
-  await checkOutput(runtime, options);
+  yield* beginning(runtime, options);
   return yield* train(runtime, await pretrainSetup(runtime, options), options);
 }
 

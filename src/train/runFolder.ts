@@ -98,9 +98,13 @@ export class RunFolder {
         continue;
       }
       const other = differences(checkpoint.identity, identity);
-      if (other.length > 0 && !options.forceResume) throw changedRun(files, other);
+      const longer = record?.complete === true && other.every(lengthens);
+      if (other.length > 0 && !options.forceResume && !longer) throw changedRun(files, other);
       yield `the run goes on behind ${home.folder}`;
-      const forced = other.length > 0 ? `resumed by force, though this changed: ${other.join("; ")}` : undefined;
+      const how = longer
+        ? "the finished run goes on, and its schedule with it"
+        : "resumed by force, though this changed";
+      const forced = other.length > 0 ? `${how}: ${other.join("; ")}` : undefined;
       return { checkpoint, name: home.folder, forced };
     }
     if (record && changed.length > 0) throw changedRun(files, changed, record.complete === true);
@@ -198,16 +202,24 @@ async function checkOwn(files: Files, { overwrite, ...options }: KeepingOptions)
   );
 }
 
-async function recordOf(files: Files): Promise<JsonObject | undefined> {
+export async function recordOf(files: Files): Promise<JsonObject | undefined> {
   if ((await files.size(RECORD)) === undefined) return undefined;
   const where = `${files.folder}/${RECORD}`;
   const json = parseJson(decodeUtf8(await files.read(RECORD), where, "NOT_UTF8"), { where });
   return isObject(json) ? json : undefined;
 }
 
+/** More of the same: the one difference in which a finished run goes on. */
+function lengthens(difference: string): boolean {
+  const [, before, now] = /^stages\.[^.]+\.(?:epochs|maxSteps): ([\d.]+) → ([\d.]+)$/.exec(difference) ?? [];
+  return Number(now) > Number(before);
+}
+
 function changedRun({ folder }: Files, changed: readonly string[], finished = false): InputError {
   const how = finished ? "is finished, and was another" : "was begun with other things, and would not end as it began";
-  const force = finished ? "" : ", or go on all the same with --force-resume";
+  const force = finished
+    ? " (more epochs need the checkpoints that --save-total-limit keeps)"
+    : ", or go on all the same with --force-resume";
   return new InputError(
     "RESUME_CHANGED",
     `the run in this folder ${how}:\n${changed.map((line) => `  ${line}\n`).join("")}Give what it was begun with, start anew with another --out or --overwrite${force}.`,

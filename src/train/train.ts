@@ -41,7 +41,7 @@ import {
   trainingLoop,
   type VaryingHyper,
 } from "./run.ts";
-import { KEEPING, type KeepingOptions, RunFolder, resumes } from "./runFolder.ts";
+import { KEEPING, type KeepingOptions, RunFolder, recordOf, resumes } from "./runFolder.ts";
 import { type DataSource, type FolderSource, maxLengthFor, openData, openDevice, openFolder } from "./session.ts";
 import type { RunStage, StageChoice } from "./stages.ts";
 import type { TrainerState } from "./state.ts";
@@ -109,6 +109,17 @@ export async function checkOutput(runtime: Runtime, options: CommonOptions): Pro
   if (files && !overwrite && !resumes(options) && (await files.exists())) throw outputExists(files.folder);
 }
 
+/** Checks the output folder; of a run that is complete it is said at once that it is, and what takes its time. */
+export async function* beginning(runtime: Runtime, options: CommonOptions): AsyncGenerator<TrainingEvent, void> {
+  await checkOutput(runtime, options);
+  if (options.out === undefined || !resumes(options)) return;
+  const files = openFolder(runtime, options.out);
+  if ((await files.exists()) && (await recordOf(files))?.complete === true)
+    yield note(
+      `the run in ${files.folder} is complete; data and models are read to see whether they are still the same`,
+    );
+}
+
 export interface Data {
   readonly train: Dataset;
   readonly eval?: Dataset;
@@ -150,7 +161,17 @@ export async function readData(runtime: Runtime, options: CommonOptions, labels?
         where: evaluation.file,
       },
     );
-  return { train, eval: evaluation, text, evalText, notes: [...train.notes, ...evaluation.notes, ...textNotes] };
+  const notes = [...train.notes, ...evaluation.notes, ...textNotes, ...overlap(train, evaluation)];
+  return { train, eval: evaluation, text, evalText, notes };
+}
+
+/** What makes an evaluation tell something else than it seems to. */
+function* overlap(train: Dataset, evaluation: Dataset): Generator<string> {
+  const key = ({ text, pair }: Dataset["examples"][number]) => JSON.stringify([text, pair]);
+  const known = new Set(train.examples.map(key));
+  const seen = evaluation.examples.filter((example) => known.has(key(example))).length;
+  const all = evaluation.examples.length;
+  if (seen > 0) yield `warning: ${evaluation.file}: ${seen} of ${all} rows are training rows, too`;
 }
 
 /** Labels in the order of their ids; null for regression. */

@@ -125,6 +125,14 @@ describe("labels of a file alone", () => {
 describe("labels for a model", () => {
   const label2id = { entailment: 0, not_entailment: 1 };
 
+  test("of which some have no row are named [D3]", async () => {
+    const three = { label2id: { ...label2id, "no idea": 2 } };
+    const { notes } = await read("text\tlabel\na\tentailment\nb\tnot_entailment\n", "f.tsv", three);
+    expect(notes).toContain('f.tsv: warning: 1 classes have no row: "no idea"');
+    const all = "text\tlabel\na\tentailment\nb\tnot_entailment\nc\tno idea\n";
+    expect((await read(all, "f.tsv", three)).notes.join()).not.toMatch(/warning/);
+  });
+
   test("are its names", async () => {
     expect(await labels("text\tlabel\na\tnot_entailment\nb\tentailment\n", { label2id })).toEqual([1, 0]);
   });

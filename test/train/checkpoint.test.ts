@@ -482,7 +482,23 @@ describe("what has changed", () => {
     expect(error.message).toContain("checkpoint-5/model.safetensors");
   });
 
-  test("a finished run is not lengthened: its schedule was another", async () => {
+  test("a finished run whose checkpoints were kept goes on with more epochs", async () => {
+    const disk = newDisk();
+    await run(disk, { saveTotalLimit: 1 }).result;
+    const longer = { resume: true, saveTotalLimit: 1, epochs: 3 };
+    const { from, result, notes } = await followed(run(disk, longer));
+    expect([from, result?.steps, result?.complete]).toEqual([7, 9, true]);
+    expect(notes).toContain("the finished run goes on, and its schedule with it: stages.prediction.epochs: 2 → 3");
+    expect(await at(disk).folders()).toEqual(["checkpoint-9"]);
+    expect((await followed(run(disk, longer))).from).toBe(FINISHED);
+    // Fewer are another run, and so is one with anything else.
+    for (const more of [{ epochs: 2 }, { epochs: 4, seed: 6 }]) {
+      const { error } = await followed(run(disk, { ...longer, ...more })).catch((seen) => seen);
+      expect(error).toMatchObject({ code: "RESUME_CHANGED" });
+    }
+  });
+
+  test("one whose checkpoints were not kept is not lengthened: its moments are gone", async () => {
     const disk = newDisk();
     await run(disk).result;
     const { error } = await followed(run(disk, { resume: true, epochs: 3 })).catch((seen) => seen);

@@ -37,6 +37,14 @@ describe("models in memory", () => {
     );
   });
 
+  test("rows that are trained on and judged by are counted [D3]", async () => {
+    const { notes } = await finetune({ ...few, model: model(2), train: data, eval: data }).result;
+    expect(notes).toContain("warning: made.tsv: 12 of 12 rows are training rows, too");
+    const other = { name: "other.tsv", bytes: new TextEncoder().encode("sentence\tlabel\nw1 w2\tno\nw44\tyes\n") };
+    const clean = await finetune({ ...few, model: model(2), train: data, eval: other }).result;
+    expect(clean.notes.join()).not.toContain("warning");
+  });
+
   test("labels that are not those of the data or the teacher are refused before any step", async () => {
     await expect(finetune({ ...few, model: model(2, ["a", "b", "c"]), train: data }).result).rejects.toThrow(
       /made 2: this model has labels \[a,b,c\], the training data \[no,yes\]/,

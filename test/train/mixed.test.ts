@@ -2,9 +2,11 @@
 
 import { describe, expect, test } from "vitest";
 import type { Executor } from "../../src/executors/executor.ts";
+import { memoryFiles } from "../../src/formats/files.ts";
 import { LOSS_SCALE } from "../../src/ops/index.ts";
 import { adamw } from "../../src/optim/adamw.ts";
 import { recipes } from "../../src/recipes/index.ts";
+import { partsOf, readCheckpoint, stateOf, writeCheckpoint } from "../../src/train/checkpoint.ts";
 import { freshWeights } from "../../src/train/model.ts";
 import { TRAINING } from "../../src/train/options.ts";
 import { featureProgram, forwardProgram, stepPrograms, updateProgram } from "../../src/train/programs.ts";
@@ -12,7 +14,7 @@ import { LastingDevice, LastingTrainer } from "../../src/train/recovery.ts";
 import { trainingLoop } from "../../src/train/run.ts";
 import { openDevice } from "../../src/train/session.ts";
 import { placeWeights, readWeights, type StepResult, Trainer } from "../../src/train/trainer.ts";
-import { devices, webgpu } from "../executors/each.ts";
+import { devices, wasm, webgpu } from "../executors/each.ts";
 import { here } from "../hosts/here.ts";
 import { posing } from "./gpus.ts";
 import { bytesOf, tinyBatches, tinyConfig } from "./tiny.ts";
@@ -196,4 +198,24 @@ describe("mixed precision is refused by name", () => {
       }
     },
   );
+});
+
+test("a checkpoint has the scale of the loss, and how often steps were skipped for it", async () => {
+  const executor = await wasm(1).make();
+  const trainer = trainerOn(executor, true);
+  await steps(trainer, 1);
+  const state = { ...(await trainer.snapshot()), steps: { taken: 1, skipped: 0, inRow: 0 } };
+  executor.dispose();
+  const checkpoint = {
+    ...{ step: 1, before: 0, stage: "task", events: [], notes: [], seconds: 0, numerics: "webgpu", identity: {} },
+    loop: { step: 1, epoch: 0, batch: 1, tokens: 9, skipped: 0, evaluatedAt: 0, seconds: 0 },
+    ...partsOf(state, "student", freshWeights(config, 2)),
+  };
+  const files = memoryFiles({}, "checkpoint-1");
+  await writeCheckpoint(files, checkpoint);
+  const found = stateOf(await readCheckpoint(files), structure(true), "checkpoint-1");
+  expect(found.steps).toEqual(state.steps);
+  for (const [name, { data }] of state.tensors)
+    expect([...(found.tensors.get(name)?.data ?? [])], name).toEqual([...data]);
+  expect(found.tensors.get(LOSS_SCALE.name)?.data).toHaveLength(4);
 });

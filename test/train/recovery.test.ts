@@ -456,6 +456,15 @@ describe("steps that come to nothing", () => {
     expect(found.weights).not.toBe((await run([2, 4, 5], openWasm)).weights);
   });
 
+  test("a device that is lost after a run went on behind a checkpoint takes nothing away [G1]", async () => {
+    const whole = await run([2], openWasm);
+    const counts = () => ({ calls: { load: 0, write: 0, run: 0, read: 0, finished: 0 }, devices: 0 });
+    for (let k = 1; k <= 6; k++) {
+      const again = await run([2], () => pretended({ run: [k] }, counts()), whole.state);
+      expect(again.weights, `run ${k}`).toBe(whole.weights);
+    }
+  });
+
   test.each(lasting)(
     "%s: the third in a row ends the run, with the weights before them, behind a checkpoint too [N1]",
     async (_, open) => {
