@@ -96,46 +96,52 @@ async function wasmTarget(target) {
   // Renamed when whole: tests that run meanwhile must not read half a module.
   const partial = `dist/.${target}.${process.pid}.wasm`;
   try {
-    await tool(binary("assemblyscript", "asc"), ["assembly/index.ts", "--target", target, "--outFile", partial]);
+    const entry = target === "inference" ? "assembly/inference.ts" : "assembly/index.ts";
+    await tool(binary("assemblyscript", "asc"), [entry, "--target", target, "--outFile", partial]);
     await rename(join(root, partial), join(root, output));
   } finally {
     await rm(join(root, partial), { force: true });
   }
 }
 
+/** Hosts that have files, processes and a command; and the others, whose bundles are fetched or deployed and therefore small. */
+const SYSTEMS = ["node", "deno", "bun"];
+const OTHERS = ["browser", "workerd"];
+
+/** dist/NAME.js from its entry, for a runtime: what `#runtime` is, the conditions of package.json's imports say. */
+async function bundle(runtime, names, banner) {
+  const small = !SYSTEMS.includes(runtime);
+  await build({
+    absWorkingDir: root,
+    entryPoints: names,
+    outdir: "dist",
+    bundle: true,
+    format: "esm",
+    ...(small ? { platform: "neutral", mainFields: ["module", "main"], minify: true } : { platform: "node" }),
+    conditions: [runtime],
+    // Optional packages that are looked for when they are asked for; modules that an edge worker imports.
+    external: ["webgpu", "compromise/two", "*.wasm"],
+    target: "es2022",
+    logLevel: "warning",
+    banner: banner ? { js: banner } : {},
+  });
+}
+
 async function bundles() {
-  const entries = [
-    ["dist/index.js", ["src/index.ts"]],
-    ["dist/thread.js", ["src/runtimes/nodeThread.ts"]],
-    ["dist/cli.js", ["src/cli/main.ts"]],
-    ["dist/demo.js", ["src/cli/demo.ts", "src/cli/demo/main.ts"]],
-  ];
   // Some dependencies of the commands are CommonJS and call require for Node's own modules.
-  const command = [
-    "#!/usr/bin/env node",
+  const require = [
     'import { createRequire as $createRequire } from "node:module";',
     "const require = $createRequire(import.meta.url);",
   ].join("\n");
-  for (const [outfile, candidates] of entries) {
-    let entry;
-    for (const path of candidates) if (await written(path)) entry = path;
-    if (!entry) continue;
-    const isCommand = outfile === "dist/cli.js" || outfile === "dist/demo.js";
-    await build({
-      absWorkingDir: root,
-      entryPoints: [entry],
-      outfile,
-      bundle: true,
-      format: "esm",
-      platform: "node",
-      // Optional packages that are looked for when they are asked for.
-      external: ["webgpu", "compromise/two"],
-      target: "es2022",
-      logLevel: "warning",
-      banner: isCommand ? { js: command } : {},
-    });
-    if (isCommand) await chmod(join(root, outfile), 0o755);
-  }
+  const library = (runtime) => ({ [`index.${runtime}`]: "src/index.ts", [`infer.${runtime}`]: "src/infer.ts" });
+  for (const runtime of [...SYSTEMS, ...OTHERS]) await bundle(runtime, library(runtime));
+  for (const runtime of SYSTEMS) await bundle(runtime, { [`cli.${runtime}`]: "src/cli/main.ts" }, require);
+  await bundle("node", { demo: "src/cli/demo.ts" }, require);
+  await bundle("node", { thread: "src/runtimes/nodeThread.ts" });
+  await bundle("browser", { "thread.browser": "src/runtimes/browserThread.ts" });
+  // The command, under whichever host runs it.
+  await writeFile(join(root, "dist/cli.js"), '#!/usr/bin/env node\nimport "#cli";\n');
+  await chmod(join(root, "dist/cli.js"), 0o755);
 }
 
 async function types() {
@@ -154,7 +160,8 @@ async function types() {
   await tool(binary("typescript", "tsc"), ["-p", settings]);
   await rm(settings);
   // src/ reads constants from assembly/, so the declarations keep both folders.
-  await writeFile(join(root, entry), 'export * from "./src/index.js";\n');
+  for (const name of ["index", "infer"])
+    await writeFile(join(root, `dist/types/${name}.d.ts`), `export * from "./src/${name}.js";\n`);
 }
 
 const parts = { shaders, wasm, bundles, types };

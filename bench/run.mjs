@@ -18,13 +18,12 @@ if (!names.includes(name)) {
 // The kernels and the thread are looked for beside the bundle.
 const out = `${root}dist/bench`;
 await mkdir(out, { recursive: true });
-for (const file of ["", "fast."]
-  .flatMap((fast) => [`limbeck.${fast}single.wasm`, `limbeck.${fast}threads.wasm`])
-  .concat("thread.js"))
-  await cp(`${root}dist/${file}`, `${out}/${file}`).catch(() => {
-    console.error(`dist/${file} is missing: run \`npm run build\` first.`);
-    process.exit(2);
-  });
+const built = (await readdir(`${root}dist`)).filter((file) => /^(limbeck\..*\.wasm|thread\.js)$/.test(file));
+if (built.length === 0) {
+  console.error("dist/ has no kernels: run `npm run build` first.");
+  process.exit(2);
+}
+for (const file of built) await cp(`${root}dist/${file}`, `${out}/${file}`);
 await build({
   absWorkingDir: root,
   entryPoints: [`bench/${name}.ts`],

@@ -48,7 +48,7 @@ export const errorCodes = {
       "Look at the disk, then go on with `--resume`.",
     ],
     IO_ERROR: ["The operating system failed to read or write.", "Look at the disk or network drive; start again."],
-    NO_PATHS: ["A browser was given a path.", "Give files: `{ name, bytes }`, or `Files`."],
+    NO_PATHS: ["An edge worker was given a path.", "Give a URL, or files: `{ name, bytes }`, or `Files`."],
   },
 
   Models: {
@@ -284,6 +284,7 @@ export const errorCodes = {
       "Use a smaller length or model.",
     ],
     THREAD_START: ["A thread did not start.", "Ask for fewer `--threads`."],
+    NO_THREADS: ["An edge worker was asked for a build with threads.", "Ask for one thread."],
     THREAD_FAILED: ["A kernel stopped on a thread.", "Go on with `--resume`; if it happens again, please report it."],
     NOT_BUILT: ["The compiled kernels are not where the program is.", "Run `npm run build`, or serve the .wasm files."],
     NO_WEBGPU: ["This host has no WebGPU.", "Use `--device wasm`, or install `webgpu`."],

@@ -7,7 +7,7 @@ import { LimbeckError } from "../errors.ts";
 import { type Plan, plan } from "../program/plan.ts";
 import type { Instruction, Program } from "../program/program.ts";
 import { type Dtype, sizeOf, type Value } from "../program/value.ts";
-import type { Runtime } from "../runtimes/runtime.ts";
+import type { Build, Runtime } from "../runtimes/runtime.ts";
 import { Allocator, type Block } from "./allocator.ts";
 import type { Executor, Loaded, Numbers, Persistent } from "./executor.ts";
 import { type Kernels, ThreadPool } from "./pool.ts";
@@ -38,6 +38,8 @@ export interface WasmOptions {
   readonly profile?: Profile;
   /** Leaves the first bytes of memory unused, so that a test can see what lies above 2 GiB. */
   readonly reserve?: number;
+  /** Another one than threads and numerics ask for. */
+  readonly build?: Build;
 }
 
 interface Persisted extends Block {
@@ -102,18 +104,14 @@ export class WasmExecutor implements Executor {
   }
 
   static async create(runtime: Runtime, options: WasmOptions): Promise<WasmExecutor> {
-    const missing = !runtime.startThread
-      ? `limbeck starts no threads in a ${runtime.name}`
-      : typeof SharedArrayBuffer === "undefined"
-        ? "this host has no SharedArrayBuffer (a page needs cross-origin isolation)"
-        : undefined;
-    const threads = missing === undefined ? options.threads : 1;
+    const alone = runtime.oneThread?.();
+    const threads = alone === undefined ? options.threads : 1;
     const fast = options.numerics === "fast" && wasmFeatures().relaxedSimd;
     const numerics = { is: fast ? ("fast" as const) : ("strict" as const), wanted: options.numerics ?? "strict" };
-    const note = threads < options.threads ? `one thread instead of ${options.threads}: ${missing}` : undefined;
+    const note = threads < options.threads ? `one thread instead of ${options.threads}: ${alone}` : undefined;
     const memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum: MAXIMUM_PAGES, shared: threads > 1 });
-    const build = threads > 1 ? "threads" : "single";
-    const module = await runtime.compile(fast ? `fast.${build}` : build);
+    const plain = threads > 1 ? "threads" : "single";
+    const module = await runtime.compile(options.build ?? (fast ? `fast.${plain}` : plain));
     const pool = await ThreadPool.create(runtime, module, memory, threads);
     return new WasmExecutor(memory, pool, numerics, note, options);
   }

@@ -1,37 +1,52 @@
-// limbeck in a browser: compiled modules beside the bundle, WebGPU from navigator. One thread, and no paths: models and data come as bytes.
+// limbeck in a browser, in a page or a worker: compiled modules beside the script, WebGPU from navigator, models and data under URLs or as bytes.
 
-import { InputError, LimbeckError } from "../errors.ts";
-import type { Runtime } from "./runtime.ts";
+import { SYNC_STOP } from "../../assembly/layout.ts";
+import { fail, words } from "../executors/thread.ts";
+import { ownGpu } from "./gpu.ts";
+import type { Build, Runtime, ThreadStart } from "./runtime.ts";
+import { fetchModule, urls } from "./urls.ts";
 
-function noPaths(path: string): never {
-  throw new InputError("NO_PATHS", "a browser has no paths; give the files themselves: { name, bytes } or Files.", {
-    where: path,
-  });
-}
+/** Written out, so that bundlers see which files belong to the script. */
+const MODULES: Readonly<Record<Build, () => URL>> = {
+  single: () => new URL("limbeck.single.wasm", import.meta.url),
+  threads: () => new URL("limbeck.threads.wasm", import.meta.url),
+  "fast.single": () => new URL("limbeck.fast.single.wasm", import.meta.url),
+  "fast.threads": () => new URL("limbeck.fast.threads.wasm", import.meta.url),
+  inference: () => new URL("limbeck.inference.wasm", import.meta.url),
+};
 
 export const browser: Runtime = {
   name: "browser",
 
   cores: () => navigator.hardwareConcurrency,
 
-  async compile(build) {
-    const url = new URL(`limbeck.${build}.wasm`, import.meta.url);
-    try {
-      const response = await fetch(url);
-      if (!response.ok) throw new Error(`the server answered ${response.status}`);
-      return await WebAssembly.compile(await response.arrayBuffer());
-    } catch (cause) {
-      throw new LimbeckError(
-        "NOT_BUILT",
-        "the compiled kernels did not load; serve the .wasm files of dist/ beside the script.",
-        { where: url.href, cause },
-      );
-    }
+  compile: (build) => fetchModule(MODULES[build]()),
+
+  oneThread() {
+    if (!globalThis.crossOriginIsolated)
+      return "shared memory needs cross-origin isolation (Cross-Origin-Opener-Policy: same-origin, Cross-Origin-Embedder-Policy: require-corp)";
+    return "document" in globalThis
+      ? "the thread of a page may not wait for others; run limbeck in a worker"
+      : undefined;
   },
 
-  gpu: async () => navigator.gpu as GPU | undefined,
+  startThread(start: ThreadStart): Promise<void> {
+    const worker = new Worker(new URL("thread.browser.js", import.meta.url), { type: "module" });
+    worker.postMessage(start);
+    return new Promise((resolve, reject) => {
+      worker.onmessage = () => resolve();
+      worker.onerror = ({ message }) => {
+        const reason = new Error(message || "its script did not load; serve thread.browser.js beside this one");
+        reject(reason);
+        const shared = words(start.memory);
+        if (Atomics.load(shared, SYNC_STOP >> 2) === 0) fail(shared, start.ith, reason);
+      };
+    });
+  },
 
-  folder: noPaths,
+  gpu: async () => ownGpu(),
 
-  readFile: async (path) => noPaths(path),
+  ...urls,
 };
+
+export { browser as runtime };

@@ -20,8 +20,11 @@ export interface ProcessId {
   readonly started?: string;
 }
 
-/** The builds of the kernels (asconfig.json): for shared memory and threads or for one thread, with strict or with fast numerics. */
-export type Build = "threads" | "single" | "fast.threads" | "fast.single";
+/**
+ * The builds of the kernels (asconfig.json): for shared memory and threads or for one thread, with strict or with fast numerics; and what a
+ * forward pass needs, for one thread, strict.
+ */
+export type Build = "threads" | "single" | "fast.threads" | "fast.single" | "inference";
 
 export interface Runtime {
   readonly name: string;
@@ -33,10 +36,11 @@ export interface Runtime {
   compile(build: Build): Promise<WebAssembly.Module>;
   /**
    * Starts a thread that serves the memory (`serveThread`) until its pool is disposed; settled when it serves, rejected with the reason
-   * when it cannot. A serving thread does not keep the process alive; one that ends too early is reported by `fail`. Absent: this host
-   * runs one thread.
+   * when it cannot. A serving thread does not keep the process alive; one that ends too early is reported by `fail`.
    */
   startThread?(start: ThreadStart): Promise<void>;
+  /** Why there is one thread only, as things stand; undefined where there are more. */
+  oneThread?(): string | undefined;
   /** WebGPU, where this host has it; undefined where it never does. Throws what to install where it could. */
   gpu?(): Promise<GPU | undefined>;
   /** Which process this is, and whether another of this host still runs. Absent where a page has its own locks. */

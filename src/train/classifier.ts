@@ -1,29 +1,15 @@
 // A trained model, open for use: classify texts, evaluate a data set. `using model = await loadModel(…)` closes it.
 
 import type { DatasetOptions } from "../data/dataset.ts";
-import { exp } from "../math.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
-import { alone, encode, measureLatency, predictAll, score, truncationNote } from "./evaluate.ts";
+import { encode, measureLatency, predictAll, score, truncationNote } from "./evaluate.ts";
 import { predictionPrograms } from "./largest.ts";
 import type { Metrics } from "./metrics.ts";
-import { argmax } from "./metrics.ts";
 import { labelsOf, loadModel, type Model, requirePairs } from "./model.ts";
 import type { DeviceOptions } from "./options.ts";
+import { type Prediction, predictStream, predictTexts, type TextOrPair } from "./predictions.ts";
 import { LastingDevice, LastingPredictor } from "./recovery.ts";
 import { type DataSource, type FolderSource, maxLengthFor, openData, openDevice, openFolder } from "./session.ts";
-
-export interface Prediction {
-  /** The most probable label; absent in regression. */
-  readonly label?: string;
-  /** Its probability, or the score in regression. */
-  readonly score: number;
-  /** Probability of every label. */
-  readonly probabilities?: Readonly<Record<string, number>>;
-  /** The text was longer than the model reads, and was cut. */
-  readonly truncated: boolean;
-}
-
-export type TextOrPair = string | readonly [text: string, pair: string];
 
 export interface ClassifierOptions extends Partial<DeviceOptions> {
   readonly maxLength?: number;
@@ -61,24 +47,13 @@ export class Classifier {
     return new Classifier(model, device, maxLength, runtime);
   }
 
-  async predict(texts: readonly TextOrPair[]): Promise<Prediction[]> {
-    const rows = texts.map((text) => {
-      const [first, pair] = typeof text === "string" ? [text, undefined] : text;
-      requirePairs(this.model, pair !== undefined);
-      return this.model.tokenizer.encode(first, pair, this.#maxLength);
-    });
-    const C = this.model.config.num_labels;
-    const labels = labelsOf(this.model.config);
-    const logits =
-      rows.length === 1 ? await this.#predictor.logits(alone(rows[0])) : await predictAll(this.#predictor, rows);
-    return rows.map(({ truncated }, row) => {
-      if (labels === null) return { score: logits[row * C], truncated };
-      const best = argmax(logits, row, C);
-      const weights = labels.map((_, c) => exp(logits[row * C + c] - logits[row * C + best]));
-      const total = weights.reduce((a, b) => a + b, 0);
-      const probabilities = Object.fromEntries(labels.map((label, c) => [label, weights[c] / total]));
-      return { label: labels[best], score: 1 / total, probabilities, truncated };
-    });
+  predict(texts: readonly TextOrPair[]): Promise<Prediction[]> {
+    return predictTexts(this.#predictor, this.model, texts, this.#maxLength);
+  }
+
+  /** In the order of the texts, as they come. */
+  stream(texts: Iterable<TextOrPair> | AsyncIterable<TextOrPair>): AsyncGenerator<Prediction, void> {
+    return predictStream(texts, (ready) => this.predict(ready));
   }
 
   /** Metrics on a file of examples, and the time of a sentence. */

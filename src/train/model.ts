@@ -59,7 +59,7 @@ export function requireLabels(model: Model, labels: Labels, whose: string): Mode
 }
 
 /** Some models read pairs of texts and nothing else. */
-export function requirePairs({ config, name }: Model, pair: boolean): void {
+export function requirePairs({ config, name }: Pick<Model, "config" | "name">, pair: boolean): void {
   if (pair || !familyOf(config).pairsOnly?.(config)) return;
   throw new InputError("NO_PAIR", "this model reads pairs of texts; give it a second text (--pair-column).", {
     where: name,

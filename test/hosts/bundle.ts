@@ -69,8 +69,8 @@ function virtual(tests: readonly string[]): Plugin {
         importer.includes("/src/runtimes/") ? { path, external: true } : refuse(path),
       );
       // Only the host knows its runtime, and it asks for it when it runs.
-      plan.onResolve({ filter: /\/runtimes\/node\w*\.ts$/ }, ({ path, kind }) =>
-        kind === "import-statement" ? refuse(path) : undefined,
+      plan.onResolve({ filter: /\/runtimes\/(node\w*|deno|bun|browser|workerd)\.ts$/ }, ({ path, kind, importer }) =>
+        kind === "import-statement" && !importer.includes("/src/runtimes/") ? refuse(path) : undefined,
       );
       plan.onResolve({ filter: /\/here\.ts$/ }, () => ({ path: join(root, "test/hosts/here.remote.ts") }));
       plan.onLoad({ filter: /^limbeck:tests$/, namespace: "limbeck" }, () => ({
@@ -99,15 +99,13 @@ export async function bundle(): Promise<string> {
     outdir: folder,
     ...{ bundle: true, splitting: true, format: "esm", target: "es2022", platform: "neutral", sourcemap: "inline" },
     mainFields: ["module", "main"],
-    external: ["webgpu", "compromise/two"],
+    external: ["webgpu", "compromise/two", "*.wasm"],
     alias: { vitest: join(root, "test/hosts/vitest.ts") },
     loader: { ".safetensors": "binary", ".json": "binary" },
     plugins: [virtual(await sharedTests())],
     logLevel: "warning",
   });
-  for (const name of ["", "fast."]
-    .flatMap((fast) => [`limbeck.${fast}single.wasm`, `limbeck.${fast}threads.wasm`])
-    .concat("thread.js"))
-    await copyFile(join(root, "dist", name), join(folder, name));
+  for (const name of await readdir(join(root, "dist")))
+    if (/^(limbeck\..*\.wasm|thread\..*js)$/.test(name)) await copyFile(join(root, "dist", name), join(folder, name));
   return folder;
 }

@@ -1,4 +1,5 @@
-// Runs the bundled tests in this host and prints one line of JSON per test, which remote.ts reads. With --list it only names them.
+// Runs the bundled tests in this host and prints one line of JSON per test, which remote.ts reads. With --list it only names them; with
+// --only=PATH or, in browsers, ?only=PATH it takes those whose file's name begins so, and asks for no GPU.
 
 import tests from "limbeck:tests";
 import { collectTests, startTests, type Task, type TaskResult, type Test, type VitestRunner } from "@vitest/runner";
@@ -6,7 +7,8 @@ import { here } from "./here.ts";
 import { type Line, PREFIX } from "./line.ts";
 import { config } from "./vitest.ts";
 
-const print = (line: Line) => console.log(PREFIX + JSON.stringify(line));
+const worker = "WorkerGlobalScope" in globalThis && "onmessage" in globalThis;
+const print = (line: Line) => (worker ? postMessage : console.log)(PREFIX + JSON.stringify(line));
 const file = (path: string) => path.replace(/^\//, "");
 
 function pathOf(task: Task): string[] {
@@ -49,13 +51,20 @@ const runner: VitestRunner = {
   },
 };
 
-const list = globalThis.process?.argv?.includes("--list");
-if (!list) {
+const options = globalThis.process?.argv ?? [];
+const list = options.includes("--list");
+const only =
+  new URLSearchParams(globalThis.location?.search).get("only") ??
+  options.find((o) => o.startsWith("--only="))?.slice(7);
+if (only !== undefined) print({ adapter: null });
+else if (!list) {
   const adapter = await (await here.runtime.gpu?.())?.requestAdapter();
   const { description, vendor, architecture } = adapter?.info ?? {};
   print({ adapter: adapter ? description || `${vendor} ${architecture}`.trim() || "an adapter without a name" : null });
 }
-const paths = Object.keys(tests).map((path) => `/${path}`);
+const paths = Object.keys(tests)
+  .filter((path) => path.startsWith(only ?? ""))
+  .map((path) => `/${path}`);
 const files = await (list ? collectTests : startTests)(paths, runner);
 // A file that could not be imported, or a hook that failed, is no test's error.
 for (const { filepath, result } of files)

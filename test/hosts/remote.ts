@@ -27,6 +27,8 @@ export interface Host {
   readonly program: { readonly path: string } | { readonly missing: string };
   /** Whether its tests must run (LIMBECK_<NAME> is 1 or a path). */
   readonly required: boolean;
+  /** Runs only tests whose path begins so, and needs no GPU. */
+  readonly only?: string;
   start(path: string, folder: string, listener: Listener): Promise<Started>;
 }
 
@@ -127,14 +129,18 @@ export async function listTests(folder: string): Promise<Outcome[]> {
 }
 
 /** What .ci/run installs. */
-const INSTALLED = fileURLToPath(new URL("../../.ci/runtimes/node_modules/.bin", import.meta.url));
+const INSTALLED = fileURLToPath(new URL("../../.ci/runtimes/node_modules", import.meta.url));
 
 /**
  * Whether and where a host is. Its variable says 0: it is not looked for; 1: it must be found; a path: it is that program. Unset: it
- * runs where it is found, unless LIMBECK_WEBGPU=0 wants no WebGPU tests at all.
+ * runs where it is found, unless it is there for WebGPU too and LIMBECK_WEBGPU=0 wants no such tests at all.
  */
-function find(name: string, programs: readonly string[]): Pick<Host, "name" | "program" | "required"> {
-  const variable = `LIMBECK_${name.toUpperCase()}`;
+export function find(
+  name: string,
+  programs: readonly string[],
+  webgpu = true,
+): Pick<Host, "name" | "program" | "required"> {
+  const variable = `LIMBECK_${name.toUpperCase().replace(" ", "")}`;
   const wanted = process.env[variable];
   const missing = (reason: string) => ({
     name,
@@ -142,8 +148,8 @@ function find(name: string, programs: readonly string[]): Pick<Host, "name" | "p
     program: { missing: reason },
   });
   if (wanted === "0") return missing(`${variable}=0`);
-  if (wanted === undefined && process.env.LIMBECK_WEBGPU === "0") return missing("LIMBECK_WEBGPU=0");
-  const folders = [INSTALLED, ...(process.env.PATH ?? "").split(delimiter)];
+  if (wanted === undefined && webgpu && process.env.LIMBECK_WEBGPU === "0") return missing("LIMBECK_WEBGPU=0");
+  const folders = [join(INSTALLED, ".bin"), ...(process.env.PATH ?? "").split(delimiter)];
   const candidates =
     wanted !== undefined && wanted !== "1"
       ? [wanted]
@@ -154,36 +160,64 @@ function find(name: string, programs: readonly string[]): Pick<Host, "name" | "p
     : missing(`no ${candidates.length === 1 ? candidates[0] : programs.join(" or ")} was found`);
 }
 
-const deno: Host = {
-  ...find("Deno", ["deno"]),
-  async start(path, folder, { line, ended }) {
-    const child: ChildProcess = spawn(path, ["run", "--allow-all", "--no-config", join(folder, "main.js")], {
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    for (const stream of [child.stdout, child.stderr]) if (stream) createInterface(stream).on("line", line);
-    child.once("error", ({ message }) => ended(message));
-    child.once("close", (code, signal) => ended(`ended with ${signal ?? code}`));
-    return {
-      async stop() {
-        if (child.exitCode !== null || child.signalCode !== null) return;
-        child.kill("SIGKILL");
-        await new Promise((resolve) => child.once("close", resolve));
-      },
-    };
-  },
-};
+/** The tests of what differs from host to host, for those that have no WebGPU or have had all tests already. */
+const RUNTIMES = "test/runtimes/";
+
+/** A program that runs scripts and prints. */
+function engine(
+  found: Pick<Host, "name" | "program" | "required">,
+  options: readonly string[] = [],
+  only?: string,
+): Host {
+  return {
+    ...found,
+    only,
+    async start(path, folder, { line, ended }) {
+      const own = only === undefined ? [] : [`--only=${only}`];
+      const child: ChildProcess = spawn(path, [...options, join(folder, "main.js"), ...own], {
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      for (const stream of [child.stdout, child.stderr]) if (stream) createInterface(stream).on("line", line);
+      child.once("error", ({ message }) => ended(message));
+      child.once("close", (code, signal) => ended(`ended with ${signal ?? code}`));
+      return {
+        async stop() {
+          if (child.exitCode !== null || child.signalCode !== null) return;
+          child.kill("SIGKILL");
+          await new Promise((resolve) => child.once("close", resolve));
+        },
+      };
+    },
+  };
+}
+
+const deno = engine(find("Deno", ["deno"]), ["run", "--allow-all", "--no-config"]);
+const bun = engine(find("Bun", ["bun"], false), ["run"], RUNTIMES);
+const nodes = [24, 26].map((version) =>
+  engine(find(`Node ${version}`, [`../node-${version}/bin/node`, `node-${version}`], false), [], RUNTIMES),
+);
 
 const TYPES: Readonly<Record<string, string>> = { js: "text/javascript", wasm: "application/wasm" };
 
+/** The tests in a worker of the page. */
+const WORKER = `
+  const worker = new Worker("main.js" + location.search, { type: "module" });
+  worker.onmessage = ({ data }) => console.log(data);
+  worker.onerror = ({ message }) => console.log("the worker failed: " + message);
+`;
+
 /** Serves the bundle's folder to this machine, isolated as a page must be for shared memory. */
 async function serve(folder: string): Promise<{ url: string; close(): void }> {
-  const server = createServer(({ url = "/" }, response) => {
+  const server = createServer((request, response) => {
+    const url = new URL(request.url ?? "/", "http://localhost").pathname;
     response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
     response.setHeader("Cross-Origin-Embedder-Policy", "require-corp");
     const name = url.slice(1).replace(/[^\w.-]/g, "");
-    if (name === "") {
+    if (name === "" || name === "worker") {
       response.setHeader("Content-Type", "text/html");
-      response.end('<!doctype html><meta charset="utf-8"><script type="module" src="main.js"></script>');
+      response.end(
+        `<!doctype html><meta charset="utf-8"><script type="module"${name === "" ? ' src="main.js">' : `>${WORKER}`}</script>`,
+      );
     } else if (existsSync(join(folder, name))) {
       response.setHeader("Content-Type", TYPES[name.split(".").at(-1) ?? ""] ?? "application/octet-stream");
       createReadStream(join(folder, name)).pipe(response);
@@ -193,9 +227,13 @@ async function serve(folder: string): Promise<{ url: string; close(): void }> {
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, close: () => server.close() };
 }
 
-function browser(name: string, programs: readonly string[], options: LaunchOptions): Host {
-  return {
-    ...find(name, programs),
+/** All tests in a page; and those of the runtime in a worker, where a browser has threads. */
+function browser(name: string, programs: readonly string[], options: LaunchOptions): Host[] {
+  const found = find(name, programs);
+  const host = (name: string, place: string, only?: string): Host => ({
+    ...found,
+    name,
+    only,
     async start(executablePath, folder, { line, ended }) {
       const server = await serve(folder);
       let opened: Browser | undefined;
@@ -210,14 +248,15 @@ function browser(name: string, programs: readonly string[], options: LaunchOptio
         page.on("console", (message) => line(message.text()));
         page.on("pageerror", (error) => line(String(error)));
         page.once("error", ({ message }) => ended(message));
-        page.goto(server.url, { timeout: 0 }).catch(({ message }) => ended(message));
+        page.goto(`${server.url}${place}`, { timeout: 0 }).catch(({ message }) => ended(message));
       } catch (error) {
         await stop();
         throw error;
       }
       return { stop };
     },
-  };
+  });
+  return [host(name, ""), host(`${name} worker`, `worker?only=${RUNTIMES}`, RUNTIMES)];
 }
 
 // SwiftShader comes with Chromium and needs no GPU. A container has no user namespaces for the sandbox; the page is our own.
@@ -237,4 +276,4 @@ const firefox = browser("Firefox", ["firefox-esr", "firefox"], {
   extraPrefsFirefox: { "dom.webgpu.enabled": true, "gfx.webgpu.ignore-blocklist": true },
 });
 
-export const hosts: readonly Host[] = [deno, chromium, firefox];
+export const hosts: readonly Host[] = [...nodes, bun, deno, ...chromium, ...firefox];

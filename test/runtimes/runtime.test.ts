@@ -3,22 +3,23 @@
 import { expect, test } from "vitest";
 import { InputError } from "../../src/errors.ts";
 import { WasmExecutor } from "../../src/executors/wasm.ts";
+import { wasmFeatures } from "../../src/executors/wasmFeatures.ts";
 import { here } from "../hosts/here.ts";
 
 const { runtime } = here;
 
-test("the kernels compile, for threads and for one", async () => {
-  for (const target of ["threads", "single"] as const)
-    expect(WebAssembly.Module.exports(await runtime.compile(target))).toContainEqual({ name: "run", kind: "function" });
+test("every build that this host can use compiles", async () => {
+  const ways = wasmFeatures().relaxedSimd ? (["", "fast."] as const) : ([""] as const);
+  const threads = runtime.startThread ? ways.map((way) => `${way}threads` as const) : [];
+  for (const build of [...threads, ...ways.map((way) => `${way}single` as const), "inference"] as const)
+    expect(WebAssembly.Module.exports(await runtime.compile(build))).toContainEqual({ name: "run", kind: "function" });
 });
 
 test("as many threads run as were asked for, or one and a note", async () => {
   const executor = await WasmExecutor.create(runtime, { threads: 2 });
-  if (runtime.startThread) expect([executor.threads, executor.note]).toEqual([2, undefined]);
-  else {
-    expect(executor.threads).toBe(1);
-    expect(executor.note).toMatch(/^one thread instead of 2: limbeck starts no threads in a \w+$/);
-  }
+  const alone = runtime.oneThread?.();
+  const [threads, note] = alone === undefined ? [2, undefined] : [1, `one thread instead of 2: ${alone}`];
+  expect([executor.threads, executor.note]).toEqual([threads, note]);
   executor.dispose();
   expect(runtime.cores()).toBeGreaterThanOrEqual(1);
 });

@@ -1,0 +1,43 @@
+// What hosts without a file system have of the network: folders, files and compiled modules under URLs.
+
+import { InputError, LimbeckError } from "../errors.ts";
+import { readUrl, remoteFolder } from "../formats/remote.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** Where relative addresses begin: at the page, or at the script of a worker. */
+const base = () => globalThis.location?.href;
+
+function absolute(path: string): string {
+  try {
+    return new URL(path, base()).href;
+  } catch (cause) {
+    throw new InputError("NO_PATHS", "there are no paths here; give a URL, or the files themselves.", {
+      where: path,
+      cause,
+    });
+  }
+}
+
+const downloads = () => ({ origin: globalThis.location?.origin });
+
+export const urls = {
+  downloads,
+
+  folder: (path: string) => remoteFolder(absolute(path), downloads()),
+
+  readFile: async (path: string) => readUrl(absolute(path), downloads()),
+} satisfies Partial<Runtime>;
+
+export async function fetchModule(url: URL): Promise<WebAssembly.Module> {
+  const failed = (why: string, cause?: unknown) =>
+    new LimbeckError("NOT_BUILT", `the compiled kernels did not load: ${why}`, { where: url.href, cause });
+  const missing = (why: string, cause?: unknown) =>
+    failed(`${why}; serve the .wasm files of dist/ beside the script.`, cause);
+  const response = await fetch(url).catch((cause) => {
+    throw missing(cause.message, cause);
+  });
+  if (!response.ok) throw missing(`the server answered ${response.status}`);
+  return WebAssembly.compile(await response.arrayBuffer()).catch((cause) => {
+    throw failed(`${cause.message}; WebAssembly needs SIMD, and a page with a policy 'wasm-unsafe-eval' in it.`, cause);
+  });
+}
