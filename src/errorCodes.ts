@@ -270,6 +270,10 @@ export const errorCodes = {
       "Data, models, options or version are not those that the run was begun with; all differences are listed.",
       "Give the old ones, start anew, or say `--force-resume`.",
     ],
+    BEST_BY: [
+      "`--best-by` names no metric that the run could compare, or there is nothing that is evaluated or kept.",
+      "Name one of the list, `--eval` and `--out`.",
+    ],
     RESUME_WHERE: ["`--resume` without a folder.", "Name it with `--out`."],
     RUN_OWNED: ["Another process trains into this folder.", "Wait for it, end it, or name another folder."],
     RUN_TAKEN: ["Another process took this run over.", "Nothing: that process goes on with it."],

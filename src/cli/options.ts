@@ -12,6 +12,7 @@ import { isObject, parseJson } from "../formats/json.ts";
 import { optimizers } from "../optim/index.ts";
 import { CURVES, LR_SCHEDULERS } from "../optim/schedule.ts";
 import { recipes } from "../recipes/index.ts";
+import { BEST_BY } from "../train/metrics.ts";
 import { checkNumbers, flag, GPU_FEATURES, MAX_BAD_STEPS, TRAINING } from "../train/options.ts";
 import { KEEPING } from "../train/runFolder.ts";
 
@@ -137,6 +138,11 @@ const GROUPS = {
         "--save-total-limit <n>",
         `checkpoints that are kept, the newest (default: ${KEEPING.saveTotalLimit}, and none once the run is complete)`,
         number,
+      ],
+      [
+        "--best-by <metric>",
+        `the model is that of the best evaluation, not of the last update: ${BEST_BY.join(", ")}`,
+        oneOf(...BEST_BY),
       ],
       ["--resume", "go on with the run in that folder, from its newest valid checkpoint", yes],
       ["--force-resume", "even though data, models or options changed", yes],

@@ -54,6 +54,7 @@ const STATES = v.object({
     ...{ step: count, epoch: count, batch: count, tokens: count, skipped: count, evaluatedAt: count },
     microBatch: v.optional(count),
     metrics: v.optional(record),
+    best: v.optional(v.object({ step: count, value: v.number(), metrics: record })),
     seconds: v.number(),
   }),
   ...{ microBatches: count, clock: v.record(v.string(), v.number()) },

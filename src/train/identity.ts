@@ -11,7 +11,7 @@ import type { CommonOptions, Setup } from "./train.ts";
 export type Identity = Readonly<Record<string, unknown>>;
 
 /** Of all but the teachers. */
-export async function identityOf(setup: Setup, { data: reading, numerics }: CommonOptions): Promise<Identity> {
+export async function identityOf(setup: Setup, { data: reading, numerics, bestBy }: CommonOptions): Promise<Identity> {
   const { student, textTeacher, substitutes, recipe, stages, data, argmaxTargets } = setup;
   const { teacher, student: name, model, textTeacher: text, augmentationModel, ...resolved } = setup.resolved;
   const chosen = Object.entries(resolved).filter(([key]) => key !== "recipe" && !(key in (recipe.hyper ?? {})));
@@ -23,7 +23,7 @@ export async function identityOf(setup: Setup, { data: reading, numerics }: Comm
     data: Object.fromEntries(
       (["train", "eval", "text", "evalText"] as const).map((which) => [which, data[which]?.fingerprint]),
     ),
-    options: { ...Object.fromEntries(chosen), ...reading, numerics, argmaxTargets },
+    options: { ...Object.fromEntries(chosen), ...reading, numerics, argmaxTargets, bestBy },
   });
 }
 

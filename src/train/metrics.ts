@@ -103,3 +103,22 @@ export function regressionMetrics(predicted: readonly number[], truth: readonly 
     spearman: pearson(ranks(predicted), ranks(truth)),
   };
 }
+
+/** Metrics by which one evaluation may be better than another. */
+export const BEST_BY = [
+  "accuracy",
+  "f1",
+  "matthews",
+  "pearson",
+  "spearman",
+  "agreement",
+  "loss",
+  "perplexity",
+] as const;
+export type BestBy = (typeof BEST_BY)[number];
+
+/** Of equal ones the first is the best, and what is no number never is. */
+export function isBetter(metric: BestBy, value: number, than: number | undefined): boolean {
+  if (!Number.isFinite(value) || than === undefined) return Number.isFinite(value);
+  return metric === "loss" || metric === "perplexity" ? value < than : value > than;
+}

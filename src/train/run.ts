@@ -8,7 +8,7 @@ import { learningRateFactor, type Varying, valueAt, warmupSteps } from "../optim
 import type { Hyper } from "../recipes/recipe.ts";
 import { breather } from "./breather.ts";
 import { type EncodedSet, perplexity, predictAll, score } from "./evaluate.ts";
-import type { Metrics } from "./metrics.ts";
+import { type BestBy, isBetter, type Metrics } from "./metrics.ts";
 import type { TrainingOptions } from "./options.ts";
 import { LastingPredictor, type LastingTrainer } from "./recovery.ts";
 import type { Taught } from "./taught.ts";
@@ -84,6 +84,8 @@ export interface LoopInputs {
   readonly from?: LoopState;
   /** Updates between calls of `save`; 0: after each epoch. */
   readonly saveSteps?: number;
+  /** The metric by which an evaluation is the best so far; behind that is a checkpoint. */
+  readonly bestBy?: BestBy;
   /** Keeps a checkpoint: also behind the last update, and behind one in which the signal came. */
   readonly save?: (state: LoopState) => Promise<TrainingEvent>;
 }
@@ -101,7 +103,15 @@ export interface LoopState {
   /** Sequences at a time, where memory did not suffice for a batch. */
   readonly microBatch?: number;
   readonly metrics?: Metrics;
+  readonly best?: Best;
   readonly seconds: number;
+}
+
+/** The evaluation that was the best so far. */
+export interface Best {
+  readonly step: number;
+  readonly value: number;
+  readonly metrics: Metrics;
 }
 
 const BEGINNING: LoopState = { step: 0, epoch: 0, batch: 0, tokens: 0, skipped: 0, evaluatedAt: 0, seconds: 0 };
@@ -113,6 +123,7 @@ export interface LoopResult {
   seconds: number;
   tokens: number;
   metrics?: Metrics;
+  best?: Best;
 }
 
 /** Indices of every effective batch of an epoch, split in micro-batches of at most `size`. */
@@ -204,7 +215,7 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
   const breathe = breather();
   const began = performance.now();
   const perEpoch = Math.ceil(train.rows.length / (options.batchSize * options.gradientAccumulationSteps));
-  let { step, epoch, batch, tokens, skipped, evaluatedAt, metrics } = from;
+  let { step, epoch, batch, tokens, skipped, evaluatedAt, metrics, best } = from;
   let [reportedTokens, reportedAt, paused, savedAt] = [tokens, began, 0, step];
   const spent = () => (performance.now() - began - paused) / 1000;
   const aside = async function* (work: () => AsyncGenerator<TrainingEvent>): AsyncGenerator<TrainingEvent> {
@@ -217,6 +228,9 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
     aside(async function* () {
       metrics = await evaluate();
       evaluatedAt = step;
+      const value = inputs.bestBy && metrics?.[inputs.bestBy];
+      if (inputs.bestBy && metrics && value !== undefined && isBetter(inputs.bestBy, value, best?.value))
+        best = { step, value, metrics };
       yield* notes();
       if (metrics) yield { type: "evaluation", ...ofStage, step, epoch, metrics };
     });
@@ -225,7 +239,7 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
   const keep = async function* (): AsyncGenerator<TrainingEvent> {
     stopping ||= signal?.aborted ?? false;
     const { save, saveSteps = 0 } = inputs;
-    const due = saveSteps > 0 ? step % saveSteps === 0 : batch === perEpoch;
+    const due = best?.step === step || (saveSteps > 0 ? step % saveSteps === 0 : batch === perEpoch);
     if (!save || savedAt === step || !(due || stopping || step === planned)) return;
     yield* aside(async function* () {
       await trainer.settle();
@@ -239,6 +253,7 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
         evaluatedAt,
         ...(size < options.batchSize ? { microBatch: size } : {}),
         metrics,
+        best,
         seconds: from.seconds + spent(),
       });
       savedAt = step;
@@ -290,5 +305,5 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
     const why = structure.student.half ? "gradients left the range of half precision" : "their numbers were not finite";
     yield { type: "note", text: `${skipped} of ${step} steps were skipped: ${why}` };
   }
-  return { steps: step, planned, seconds: from.seconds + spent(), tokens, metrics };
+  return { steps: step, planned, seconds: from.seconds + spent(), tokens, metrics, best };
 }

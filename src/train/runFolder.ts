@@ -10,6 +10,7 @@ import { sha256 } from "../sha256.ts";
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { differences, type Identity } from "./identity.ts";
 import { isLock, Lock } from "./lock.ts";
+import type { Weights } from "./model.ts";
 
 export interface KeepingOptions {
   /** A checkpoint every so many updates, 0 unless given: at the end of each epoch. At the end of each stage there is always one. */
@@ -134,8 +135,18 @@ export class RunFolder {
     // A damaged one: from a valid one the run would have gone on.
     if (await home.exists()) await home.discard();
     await home.create((draft) => writeCheckpoint(draft, checkpoint));
-    await this.#prune(step, this.options.saveTotalLimit ?? KEEPING.saveTotalLimit);
+    const { before, loop } = checkpoint;
+    await this.#prune(
+      step,
+      this.options.saveTotalLimit ?? KEEPING.saveTotalLimit,
+      loop.best && before + loop.best.step,
+    );
     return home.folder;
+  }
+
+  /** The weights of a checkpoint of this run. */
+  async weightsOf(step: number): Promise<Weights> {
+    return (await readCheckpoint(this.#of(step))).weights;
   }
 
   /** The model that the run ended with. Of a run that is complete, checkpoints that nobody asked for go. */
@@ -162,10 +173,11 @@ export class RunFolder {
     for (const step of await this.#steps()) await this.#of(step).discard();
   }
 
-  /** The newest are kept. Those of later steps than the last are damaged, or of a future that was given up. */
-  async #prune(last: number, limit: number): Promise<void> {
+  /** The newest are kept, and the best. Those of later steps than the last are damaged, or of a future that was given up. */
+  async #prune(last: number, limit: number, best?: number): Promise<void> {
     const steps = await this.#steps();
     const kept = new Set(steps.filter((step) => step <= last).slice(-limit));
+    if (best !== undefined) kept.add(best);
     for (const step of steps) if (!kept.has(step)) await this.#of(step).discard();
   }
 

@@ -17,7 +17,7 @@ import { bytesOfCheckpoint, type Checkpoint, partsOf, stateOf } from "./checkpoi
 import { type EncodedSet, encode, measureLatency, perplexity, predictAll, score, truncationNote } from "./evaluate.ts";
 import { type Identity, identityOf, modelIdentity } from "./identity.ts";
 import { judgingPrograms, trainingPrograms } from "./largest.ts";
-import { argmax, classes, type Metrics } from "./metrics.ts";
+import { argmax, BEST_BY, type BestBy, classes, type Metrics } from "./metrics.ts";
 import {
   forTasks,
   type Labels,
@@ -33,6 +33,7 @@ import { type Finished, type Judged, judge, saveRun } from "./output.ts";
 import { type Placed, type StepStructure, trainedParameters } from "./programs.ts";
 import { LastingDevice, LastingPredictor, LastingTrainer } from "./recovery.ts";
 import {
+  type Best,
   type LoopState,
   plannedSteps,
   type Recorded,
@@ -66,6 +67,8 @@ export interface CommonOptions extends StageChoice, KeepingOptions, Partial<Devi
   /** Replaces the model that is in `out`. */
   readonly overwrite?: boolean;
   readonly allowNonfinite?: boolean;
+  /** The model of the last stage is that of the evaluation which was best by this metric, not of the last update; `out` keeps it until then. */
+  readonly bestBy?: BestBy;
   /** A step whose loss or gradient is NaN or infinite is skipped; so many in a row end the run. 10 unless given. */
   readonly maxBadSteps?: number;
   /** Takes the time of every kernel, for `profile` of the result; the run takes a little longer. */
@@ -106,6 +109,13 @@ export async function checkOutput(runtime: Runtime, options: CommonOptions): Pro
     throw new InputError("RESUME_WHERE", "there is no folder with a run that could go on; name it with --out.", {
       where: "--resume",
     });
+  const { bestBy } = options;
+  if (bestBy !== undefined && (!BEST_BY.includes(bestBy) || !files || (!options.eval && !options.evalText)))
+    throw new InputError(
+      "BEST_BY",
+      `"${bestBy}" is to choose the model: that is one of ${BEST_BY.join(", ")}, of the rows of --eval (or --eval-text), in a run with --out.`,
+      { where: "--best-by" },
+    );
   if (files && !overwrite && !resumes(options) && (await files.exists())) throw outputExists(files.folder);
 }
 
@@ -391,6 +401,7 @@ async function* trainIn(
     };
     let stopped: string | undefined;
     let failure: NonfiniteError | undefined;
+    let best: Best | undefined;
     let weights = student.weights;
     let metrics: Metrics | undefined;
     let [seconds, steps, stepsBefore] = before ? [before.seconds, before.step, before.before] : [0, 0, 0];
@@ -422,6 +433,7 @@ async function* trainIn(
         parameters: parameterCount(student.config),
         signal: common.signal,
         from: here?.before.loop,
+        ...(last ? { bestBy: common.bestBy } : {}),
         ...(folder ? { save, saveSteps: common.saveSteps ?? KEEPING.saveSteps } : {}),
       });
       try {
@@ -432,6 +444,7 @@ async function* trainIn(
             seconds += next.value.seconds;
             if (last) metrics = next.value.metrics;
             if (next.value.steps < next.value.planned) stopped = "the run was interrupted";
+            else if (last) best = next.value.best;
             break;
           }
           const event = next.value;
@@ -448,6 +461,12 @@ async function* trainIn(
         await taught?.close();
       }
       weights = await trainer.finish();
+      if (best && stepsBefore + best.step < steps) {
+        weights = await (folder as RunFolder).weightsOf(stepsBefore + best.step);
+        metrics = best.metrics;
+      }
+      if (best)
+        yield tell(`the model is that of step ${stepsBefore + best.step}, the best by ${common.bestBy}: ${best.value}`);
       stepsBefore = steps;
       if (stopped !== undefined) break;
     }

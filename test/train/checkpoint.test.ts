@@ -246,6 +246,34 @@ test("a disk that takes few bytes at a time, and none when it is full: the check
   expect(await finished(at(disk))).toEqual(undisturbed);
 });
 
+test("the best by a metric: it stays beside the newest, becomes the model, and is known behind a checkpoint", async () => {
+  // So large a rate that the loss soon rises.
+  const best = { recipe: "kd", stages: undefined, epochs: 4, saveTotalLimit: 1, evalSteps: 1, learningRate: 0.3 };
+  const by = { ...best, bestBy: "loss" as const };
+  const disk = newDisk();
+  const losses: number[] = [];
+  const of = run(disk, by);
+  for await (const event of of) if (event.type === "evaluation") losses.push(event.metrics.loss as number);
+  const least = Math.min(...losses);
+  const step = losses.indexOf(least) + 1;
+  expect(step).toBeLessThan(losses.length);
+  expect((await of.result).metrics?.loss).toBe(least);
+  expect((await of.result).notes.at(-1)).toBe(`the model is that of step ${step}, the best by loss: ${least}`);
+  expect(await at(disk).folders()).toEqual([`checkpoint-${step}`, `checkpoint-${losses.length}`].sort());
+  const files = await finished(at(disk));
+  expect(files["model.safetensors"]).toBe((await finished(at(disk).sub(`checkpoint-${step}`)))["model.safetensors"]);
+  for (const stopAt of [step, losses.length - 1]) {
+    const other = newDisk();
+    const stop = new AbortController();
+    for await (const event of run(other, { ...by, signal: stop.signal }))
+      if (event.type === "evaluation" && event.step === stopAt) stop.abort();
+    expect((await followed(run(other, { ...by, resume: true }))).from).toBe(stopAt);
+    expect(await finished(at(other))).toEqual(files);
+  }
+  for (const wrong of [{ bestBy: "luck" as "loss" }, { eval: undefined }])
+    await expect(run(newDisk(), { ...by, ...wrong }).result).rejects.toMatchObject({ code: "BEST_BY" });
+});
+
 test("where one alone is kept, there is a valid one whenever the power fails [C7]", async () => {
   const one = { recipe: "kd", stages: undefined, epochs: 1, saveSteps: 1, saveTotalLimit: 1, eval: undefined };
   const whole = newDisk();
