@@ -213,7 +213,7 @@ export const errorCodes = {
 
   "Recipes and students": {
     UNKNOWN_RECIPE: ["There is no recipe of this name.", "`limbeck recipes` lists them; or name a file NAME.json."],
-    INVALID_RECIPE: ["The file is no recipe; all faults are listed.", "Correct the places in the message."],
+    INVALID_RECIPE: ["The file is no recipe; its faults are listed.", "Correct the places in the message."],
     RECIPE_OPTION: ["The recipe has nothing that this option could change.", "Leave it out, or use another recipe."],
     UNKNOWN_STAGE: ["`--stage` names a stage or an option that there is not.", "Choose from those in the message."],
     UNKNOWN_OPTIMIZER: ["There is no such optimiser.", "Choose from those in the message."],

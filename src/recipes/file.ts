@@ -155,10 +155,14 @@ const RECIPE = object("a recipe", {
   ),
 });
 
+/** Faults that a message names: each says what was expected, which is longer than what was written. */
+const SHOWN = 20;
+
 /** `where` is the file, for messages. */
 export function parseRecipe(json: string, where: string): Recipe {
   const refuse = (faults: readonly string[]): never => {
-    throw new InputError("INVALID_RECIPE", `${faults.join("; ")}.`, { where });
+    const more = faults.length > SHOWN ? `; and ${faults.length - SHOWN} more` : "";
+    throw new InputError("INVALID_RECIPE", `${faults.slice(0, SHOWN).join("; ")}${more}.`, { where });
   };
   const given = parseJson(json, { where });
   if (!isObject(given)) refuse(["expected a JSON object"]);

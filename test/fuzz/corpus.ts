@@ -260,6 +260,15 @@ export const corpus: Readonly<Record<string, Readonly<Record<string, Input>>>> =
       "r.json",
       '{"name":"a","summary":"b","stages":{"s":{"terms":{"t":{"loss":"labels"}}},"constructor":{}}}',
     ),
+    "a message far longer than the file": file(
+      "r.json",
+      json({
+        ...{ name: "a", summary: "b" },
+        stages: {
+          s: { terms: Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`t${i}`, { loss: 1, of: 1 }])) },
+        },
+      }),
+    ),
     "TypeError of an object as a name": file(
       "r.json",
       '{"name":"a","summary":"b","stages":{"s":{"terms":{"t":{"loss":"mse","of":"embedding","project":{}}}}}}',

@@ -2,7 +2,7 @@
 // as it can hurt: texts are encoded, what can be written is written and read again.
 
 import { createHash } from "node:crypto";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CommanderError } from "commander";
@@ -135,7 +135,9 @@ export type Target = (input: Input) => Promise<void>;
 /** By name. The commands need a folder for the file of --config. */
 export function makeTargets(): Readonly<Record<string, Target>> {
   const program = command();
-  const configFile = join(mkdtempSync(join(tmpdir(), "limbeck-fuzz-")), "run.json");
+  const folder = mkdtempSync(join(tmpdir(), "limbeck-fuzz-"));
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  const configFile = join(folder, "run.json");
   return {
     safetensors: ofFile((bytes, name) => {
       const { tensors, metadata } = parseSafetensors(bytes, name);
