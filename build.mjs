@@ -139,6 +139,7 @@ async function bundles() {
   await bundle("node", { demo: "src/cli/demo.ts" }, require);
   await bundle("node", { thread: "src/runtimes/nodeThread.ts" });
   await bundle("browser", { "thread.browser": "src/runtimes/browserThread.ts" });
+  await bundle("browser", { web: "src/web.ts", "web.worker": "src/web/worker.ts" });
   // The command, under whichever host runs it.
   await writeFile(join(root, "dist/cli.js"), '#!/usr/bin/env node\nimport "#cli";\n');
   await chmod(join(root, "dist/cli.js"), 0o755);
@@ -160,7 +161,7 @@ async function types() {
   await tool(binary("typescript", "tsc"), ["-p", settings]);
   await rm(settings);
   // src/ reads constants from assembly/, so the declarations keep both folders.
-  for (const name of ["index", "infer"])
+  for (const name of ["index", "infer", "web"])
     await writeFile(join(root, `dist/types/${name}.d.ts`), `export * from "./src/${name}.js";\n`);
 }
 

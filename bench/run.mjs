@@ -34,7 +34,7 @@ await build({
   target: "es2022",
   sourcemap: "inline",
   logLevel: "warning",
-  external: ["commander", "@tensorflow/*", "assemblyscript/*", "esbuild", "webgpu"],
+  external: ["commander", "@tensorflow/*", "assemblyscript/*", "esbuild", "puppeteer-core", "webgpu"],
 });
 const child = spawn(process.execPath, ["--expose-gc", "--enable-source-maps", `${out}/${name}.js`, ...options], {
   stdio: "inherit",

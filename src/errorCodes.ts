@@ -48,6 +48,10 @@ export const errorCodes = {
       "Look at the disk, then go on with `--resume`.",
     ],
     IO_ERROR: ["The operating system failed to read or write.", "Look at the disk or network drive; start again."],
+    NO_STORAGE: [
+      "The page has no storage of its own: it is not served by https, or the window is a private one.",
+      "Serve it by https, or take the student as files.",
+    ],
     NO_PATHS: ["An edge worker was given a path.", "Give a URL, or files: `{ name, bytes }`, or `Files`."],
   },
 
@@ -277,6 +281,13 @@ export const errorCodes = {
     RESUME_WHERE: ["`--resume` without a folder.", "Name it with `--out`."],
     RUN_OWNED: ["Another process trains into this folder.", "Wait for it, end it, or name another folder."],
     RUN_TAKEN: ["Another process took this run over.", "Nothing: that process goes on with it."],
+    NO_WORKER: ["limbeck/web computes in workers, which this host has not.", "Import `limbeck` itself."],
+    WORKER_FAILED: [
+      "The worker of limbeck/web ended, or did not load.",
+      "Serve its script beside the others; a smaller batch or model needs less memory.",
+    ],
+    WORKER_TERMINATED: ["The worker was ended before it answered.", "Call again."],
+    NOT_SENDABLE: ["Functions and devices cannot be sent to a worker.", "Give plain data and files."],
     RUN_LEFT: ["The events of a run were left before its end.", "Read all of them, or ask for `result` alone."],
     CACHE_RANGE: ["A number is too large for half precision.", "Say `--cache-precision f32`."],
     CACHE_ROWS: ["The teacher cache is of other rows.", REPORT],
@@ -314,7 +325,10 @@ export const errorCodes = {
       "Write `hf:org/model`.",
     ],
     REMOTE_NOT_FOUND: ["The server has nothing of this name or revision.", "Look how it is spelled."],
-    REMOTE_FOLDER: ["What is on a server cannot be written to.", "Name a folder of this machine."],
+    READ_ONLY_FOLDER: [
+      "What is on a server, or was given as files, cannot be written to.",
+      "Name a folder of this machine.",
+    ],
     ACCESS_REFUSED: [
       "The model is private, or its terms were not accepted.",
       "Give a token that may read it: `HF_TOKEN`.",

@@ -44,6 +44,8 @@ export interface Files {
   tidy(): Promise<void>;
   /** What the user should hear of where the files come from. */
   notes?(): readonly string[];
+  /** Takes the folder for this run alone, where the host has locks of its own; returns how to let it go, undefined where another has it. */
+  hold?(): Promise<(() => void) | undefined>;
 }
 
 /** Refuses whatever is not a plain file name: separators, drive letters, "..", hidden files. */
@@ -142,6 +144,41 @@ export function memoryFiles(contents?: Record<string, string | Uint8Array>, fold
       subs.clear();
     },
     tidy: async () => {},
+  };
+}
+
+/** A folder that others keep, of which files are read by name. */
+export function readOnlyFiles(
+  folder: string,
+  read: (name: string) => Promise<Uint8Array>,
+  size: (name: string) => Promise<number | undefined>,
+): Files {
+  const no = (): never => {
+    throw new InputError("READ_ONLY_FOLDER", "here files are only read; name a folder that can be written.", {
+      where: folder,
+    });
+  };
+  return {
+    folder,
+    exists: async () => true,
+    list: async () => no(),
+    folders: async () => no(),
+    sub: no,
+    size,
+    read,
+    async open(name) {
+      const bytes = await read(name);
+      const part = async (from: number, length: number) => {
+        if (from + length > bytes.length) throw fileEnds(bytes.length, `${folder}/${name}`);
+        return bytes.slice(from, from + length);
+      };
+      return { size: bytes.length, read: part, close: async () => {} };
+    },
+    remove: async () => no(),
+    write: async () => no(),
+    create: async () => no(),
+    discard: async () => no(),
+    tidy: async () => no(),
   };
 }
 

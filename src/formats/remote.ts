@@ -7,7 +7,7 @@
 import type { ErrorCode } from "../errorCodes.ts";
 import { InputError, LimbeckError } from "../errors.ts";
 import { sha256 } from "../sha256.ts";
-import { decodeUtf8, type Files, fileEnds, formatCount, toBytes } from "./files.ts";
+import { decodeUtf8, type Files, formatCount, readOnlyFiles, toBytes } from "./files.ts";
 import { isObject, parseJson } from "./json.ts";
 
 /** How a host downloads. */
@@ -199,11 +199,6 @@ function urlSource(source: string, downloads: Downloads): Source {
 
 function folderOf(folder: string, source: Source, downloads: Downloads): Files {
   let fetched = 0;
-  const no = (): never => {
-    throw new InputError("REMOTE_FOLDER", "a folder on a server is only read; name one of this machine here.", {
-      where: folder,
-    });
-  };
   async function read(name: string): Promise<Uint8Array> {
     const where = `${folder}/${name}`;
     const entry = await source.find(name);
@@ -230,29 +225,10 @@ function folderOf(folder: string, source: Source, downloads: Downloads): Files {
     return bytes;
   }
   return {
-    folder,
-    exists: async () => true,
-    list: async () => no(),
-    folders: async () => no(),
-    sub: no,
-    async size(name) {
+    ...readOnlyFiles(folder, read, async (name) => {
       const entry = await source.find(name);
       return entry && (entry.size ?? 0);
-    },
-    read,
-    async open(name) {
-      const bytes = await read(name);
-      const part = async (at: number, length: number) => {
-        if (at + length > bytes.length) throw fileEnds(bytes.length, `${folder}/${name}`);
-        return bytes.slice(at, at + length);
-      };
-      return { size: bytes.length, read: part, close: async () => {} };
-    },
-    remove: async () => no(),
-    write: async () => no(),
-    create: async () => no(),
-    discard: async () => no(),
-    tidy: async () => no(),
+    }),
     notes: () => [...source.said, ...(fetched > 0 ? [`${folder}: ${formatCount(fetched)} bytes were downloaded`] : [])],
   };
 }

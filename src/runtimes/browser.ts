@@ -3,6 +3,7 @@
 import { SYNC_STOP } from "../../assembly/layout.ts";
 import { fail, words } from "../executors/thread.ts";
 import { ownGpu } from "./gpu.ts";
+import { opfsFiles } from "./handleFiles.ts";
 import type { Build, Runtime, ThreadStart } from "./runtime.ts";
 import { fetchModule, urls } from "./urls.ts";
 
@@ -35,18 +36,22 @@ export const browser: Runtime = {
     worker.postMessage(start);
     return new Promise((resolve, reject) => {
       worker.onmessage = () => resolve();
-      worker.onerror = ({ message }) => {
-        const reason = new Error(message || "its script did not load; serve thread.browser.js beside this one");
+      const ended = (reason: Error) => {
         reject(reason);
         const shared = words(start.memory);
         if (Atomics.load(shared, SYNC_STOP >> 2) === 0) fail(shared, start.ith, reason);
       };
+      worker.onerror = ({ message }) =>
+        ended(new Error(message || "its script did not load; serve thread.browser.js beside this one"));
+      worker.onmessageerror = () => ended(new Error("the kernels or their memory could not be sent to it"));
     });
   },
 
   gpu: async () => ownGpu(),
 
   ...urls,
+
+  folder: (path) => (path.startsWith("opfs:") ? opfsFiles(path) : urls.folder(path)),
 };
 
 export { browser as runtime };

@@ -1,6 +1,7 @@
 // What hosts without a file system have of the network: folders, files and compiled modules under URLs.
 
 import { InputError, LimbeckError } from "../errors.ts";
+import { wasmFeatures } from "../executors/wasmFeatures.ts";
 import { readUrl, remoteFolder } from "../formats/remote.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -37,7 +38,13 @@ export async function fetchModule(url: URL): Promise<WebAssembly.Module> {
     throw missing(cause.message, cause);
   });
   if (!response.ok) throw missing(`the server answered ${response.status}`);
-  return WebAssembly.compile(await response.arrayBuffer()).catch((cause) => {
-    throw failed(`${cause.message}; WebAssembly needs SIMD, and a page with a policy 'wasm-unsafe-eval' in it.`, cause);
+  const bytes = await response.arrayBuffer();
+  return WebAssembly.compile(bytes).catch((cause) => {
+    if (!wasmFeatures().simd)
+      throw failed("this engine has no SIMD in WebAssembly; use a newer one (all have had it since 2023).", cause);
+    throw failed(
+      `${cause.message}; if the page has a Content-Security-Policy, its script-src needs 'wasm-unsafe-eval'.`,
+      cause,
+    );
   });
 }

@@ -22,7 +22,14 @@ interface Owner extends ProcessId {
 /** Milliseconds from one beat to the next, and without one until an owner on another host counts as dead: a step may take long. */
 export const HEART = { beat: 30_000, patience: 300_000 };
 
-export class Lock {
+/** What holds a folder. */
+export interface Owned {
+  /** Throws where somebody else took the folder for abandoned. */
+  require(): Promise<void>;
+  release(): Promise<void>;
+}
+
+export class Lock implements Owned {
   #beats = 0;
   #timer: ReturnType<typeof setInterval> | undefined;
 
@@ -37,12 +44,13 @@ export class Lock {
     (this.#timer as { unref?(): void }).unref?.();
   }
 
-  /** The lock of a folder that exists. Yields what to tell; undefined where the runtime knows no processes. */
+  /** The lock of a folder that exists. Yields what to tell; undefined where neither folder nor runtime has any. */
   static async *take(
     { processes }: Pick<Runtime, "processes">,
     files: Files,
     heart = HEART,
-  ): AsyncGenerator<string, Lock | undefined> {
+  ): AsyncGenerator<string, Owned | undefined> {
+    if (files.hold) return held(files, await files.hold());
     if (!processes) return undefined;
     const id = await processes.own();
     const token = crypto.randomUUID();
@@ -83,7 +91,6 @@ export class Lock {
     }
   }
 
-  /** Throws where somebody else took the folder for abandoned. */
   async require(): Promise<void> {
     const owner = await ownerOf(this.files);
     if (owner?.token === this.token) return;
@@ -106,6 +113,15 @@ export class Lock {
     await this.require();
     await write(this.files, { ...this.id, token: this.token, beats: ++this.#beats });
   }
+}
+
+/** The host's own lock: it ends with who has it. */
+function held({ folder }: Files, release: (() => void) | undefined): Owned {
+  if (!release)
+    throw new LimbeckError("RUN_OWNED", "another tab or worker trains into this folder; end it, or name another one.", {
+      where: folder,
+    });
+  return { require: async () => {}, release: async () => release() };
 }
 
 const write = (files: Files, owner: Owner) =>

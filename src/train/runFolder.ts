@@ -9,7 +9,7 @@ import type { Runtime } from "../runtimes/runtime.ts";
 import { sha256 } from "../sha256.ts";
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { differences, type Identity } from "./identity.ts";
-import { isLock, Lock } from "./lock.ts";
+import { isLock, Lock, type Owned } from "./lock.ts";
 import type { Weights } from "./model.ts";
 
 export interface KeepingOptions {
@@ -22,6 +22,8 @@ export interface KeepingOptions {
   /** As `resume`, though data, models or options are others than those that the run was begun with. */
   readonly forceResume?: boolean;
   readonly overwrite?: boolean;
+  /** "no": the model alone is written, at the end. */
+  readonly saveStrategy?: "no";
 }
 
 export const KEEPING = { saveSteps: 0, saveTotalLimit: 2 };
@@ -42,7 +44,7 @@ export class RunFolder {
   private constructor(
     readonly files: Files,
     readonly options: KeepingOptions,
-    readonly lock: Lock | undefined,
+    readonly lock: Owned | undefined,
   ) {}
 
   /** Makes the folder if there is none, and takes it for this run alone. Yields what to tell. */

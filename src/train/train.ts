@@ -101,7 +101,7 @@ export type TrainingRun = AsyncGenerator<TrainingEvent, TrainingResult>;
 export async function checkOutput(runtime: Runtime, options: CommonOptions): Promise<void> {
   const { out, overwrite } = options;
   if (typeof out === "string" && isRemote(out))
-    throw new InputError("REMOTE_FOLDER", "a folder on a server is only read; name one of this machine.", {
+    throw new InputError("READ_ONLY_FOLDER", "on a server files are only read; name a folder of this machine.", {
       where: "--out",
     });
   const files = out === undefined ? undefined : openFolder(runtime, out);
@@ -110,10 +110,13 @@ export async function checkOutput(runtime: Runtime, options: CommonOptions): Pro
       where: "--resume",
     });
   const { bestBy } = options;
-  if (bestBy !== undefined && (!BEST_BY.includes(bestBy) || !files || (!options.eval && !options.evalText)))
+  if (
+    bestBy !== undefined &&
+    (!BEST_BY.includes(bestBy) || !files || options.saveStrategy === "no" || (!options.eval && !options.evalText))
+  )
     throw new InputError(
       "BEST_BY",
-      `"${bestBy}" is to choose the model: that is one of ${BEST_BY.join(", ")}, of the rows of --eval (or --eval-text), in a run with --out.`,
+      `"${bestBy}" is to choose the model: that is one of ${BEST_BY.join(", ")}, of the rows of --eval (or --eval-text), in a run with --out and checkpoints.`,
       { where: "--best-by" },
     );
   if (files && !overwrite && !resumes(options) && (await files.exists())) throw outputExists(files.folder);
@@ -434,7 +437,7 @@ async function* trainIn(
         signal: common.signal,
         from: here?.before.loop,
         ...(last ? { bestBy: common.bestBy } : {}),
-        ...(folder ? { save, saveSteps: common.saveSteps ?? KEEPING.saveSteps } : {}),
+        ...(folder && common.saveStrategy !== "no" ? { save, saveSteps: common.saveSteps ?? KEEPING.saveSteps } : {}),
       });
       try {
         for (;;) {

@@ -258,7 +258,7 @@ describe("the URL of a folder", () => {
     expect(text(await offline.read("config.json"))).toBe("{}");
     expect(await offline.size("vocab.txt")).toBeUndefined();
     expect(offline.notes?.()[0]).toMatch(/the files of the cache are used/);
-    await expect(offline.write("x", new Uint8Array(1))).rejects.toThrow(code("REMOTE_FOLDER"));
+    await expect(offline.write("x", new Uint8Array(1))).rejects.toThrow(code("READ_ONLY_FOLDER"));
   });
 });
 
@@ -282,7 +282,7 @@ test("commands take such names for folders and files, and never for what they wr
   expect((await openData(runtime, `${hub}/train.tsv`, {})).examples).toHaveLength(2);
   await expect(readUrl(`${hub}/absent.tsv`, {})).rejects.toThrow(code("REMOTE_NOT_FOUND"));
   const run = finetune(runtime, { model: "hf:org/model", train: `${hub}/train.tsv`, out: "hf:org/new" });
-  await expect(run.next()).rejects.toThrow(code("REMOTE_FOLDER"));
+  await expect(run.next()).rejects.toThrow(code("READ_ONLY_FOLDER"));
 });
 
 test("Node takes the variables that Hugging Face's tools take", () => {

@@ -259,21 +259,39 @@ function browser(name: string, programs: readonly string[], options: LaunchOptio
   return [host(name, ""), host(`${name} worker`, `worker?only=${RUNTIMES}`, RUNTIMES)];
 }
 
-// SwiftShader comes with Chromium and needs no GPU. A container has no user namespaces for the sandbox; the page is our own.
-const chromium = browser("Chromium", ["chromium", "chromium-browser", "google-chrome"], {
-  args: [
-    "--no-sandbox",
-    "--enable-unsafe-webgpu",
-    "--use-webgpu-adapter=swiftshader",
-    "--enable-features=Vulkan",
-    "--disable-dev-shm-usage",
-  ],
-});
+export const browsers: readonly {
+  readonly name: string;
+  readonly programs: string[];
+  readonly options: LaunchOptions;
+}[] = [
+  {
+    name: "Chromium",
+    programs: ["chromium", "chromium-browser", "google-chrome"],
+    // SwiftShader comes with Chromium and needs no GPU. A container has no user namespaces for the sandbox; the page is our own.
+    options: {
+      args: [
+        "--no-sandbox",
+        "--enable-unsafe-webgpu",
+        "--use-webgpu-adapter=swiftshader",
+        "--enable-features=Vulkan",
+        "--disable-dev-shm-usage",
+      ],
+    },
+  },
+  {
+    name: "Firefox",
+    programs: ["firefox-esr", "firefox"],
+    // On Linux WebGPU is behind a preference, and software drivers are on its list of refused ones.
+    options: {
+      browser: "firefox",
+      extraPrefsFirefox: { "dom.webgpu.enabled": true, "gfx.webgpu.ignore-blocklist": true },
+    },
+  },
+];
 
-// On Linux WebGPU is behind a preference, and software drivers are on its list of refused ones.
-const firefox = browser("Firefox", ["firefox-esr", "firefox"], {
-  browser: "firefox",
-  extraPrefsFirefox: { "dom.webgpu.enabled": true, "gfx.webgpu.ignore-blocklist": true },
-});
-
-export const hosts: readonly Host[] = [...nodes, bun, deno, ...chromium, ...firefox];
+export const hosts: readonly Host[] = [
+  ...nodes,
+  bun,
+  deno,
+  ...browsers.flatMap(({ name, programs, options }) => browser(name, programs, options)),
+];

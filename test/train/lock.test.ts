@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { memoryFiles } from "../../src/formats/files.ts";
 import type { ProcessId } from "../../src/runtimes/runtime.ts";
-import { Lock } from "../../src/train/lock.ts";
+import { Lock, type Owned } from "../../src/train/lock.ts";
 import { here } from "../hosts/here.ts";
 
 const owner = new TextEncoder();
@@ -20,7 +20,7 @@ const processOf = (pid: number, host = "here") => ({
 });
 const HEART = { beat: 5, patience: 200 };
 
-async function taken(...given: Parameters<typeof Lock.take>): Promise<{ lock?: Lock; notes: string[] }> {
+async function taken(...given: Parameters<typeof Lock.take>): Promise<{ lock?: Owned; notes: string[] }> {
   const notes: string[] = [];
   const taking = Lock.take(...given);
   for (;;) {
