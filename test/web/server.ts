@@ -1,7 +1,7 @@
 // Serves dist/ and the page of these tests as a careful site would. The first part of an address says under which circumstances.
 
 import { readFileSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { build } from "esbuild";
 
@@ -54,6 +54,15 @@ export interface Site {
 
 const TYPES: Readonly<Record<string, string>> = { js: "text/javascript", wasm: "application/wasm", html: "text/html" };
 
+/** What a careful site says of a file. */
+export function dress(response: ServerResponse, name: string, { isolated, policy = STRICT }: Place): void {
+  response.setHeader("Content-Type", TYPES[name.split(".").at(-1) || "html"] ?? "application/octet-stream");
+  response.setHeader("Content-Security-Policy", policy);
+  if (!isolated) return;
+  response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
+  response.setHeader("Cross-Origin-Embedder-Policy", "require-corp");
+}
+
 /** `entry` becomes page.js. */
 export async function serveSite(entry: string): Promise<Site> {
   const { outputFiles } = await build({
@@ -75,12 +84,7 @@ export async function serveSite(entry: string): Promise<Site> {
           : read(name);
     const own = name === "web.worker.js" && found?.worker !== undefined ? found.worker : body;
     if (!found || own === null) return void response.writeHead(404).end();
-    response.setHeader("Content-Type", TYPES[name.split(".").at(-1) || "html"] ?? "application/octet-stream");
-    response.setHeader("Content-Security-Policy", found.policy ?? STRICT);
-    if (found.isolated) {
-      response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
-      response.setHeader("Cross-Origin-Embedder-Policy", "require-corp");
-    }
+    dress(response, name, found);
     response.end(name === "web.worker.js" && found.before ? `${found.before}\n${own}` : own);
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
