@@ -1,11 +1,12 @@
 // What npm packs, unpacked into an empty project beside its dependencies, as npm would: used by Node, Deno and Bun as a library and as the
 // command, and through bundlers.
 
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { build } from "esbuild";
@@ -98,6 +99,41 @@ for (const { name, path, missing, options } of engines)
       expect(stdout).toMatch(/^(positive|negative)\t0\.\d{4}\n$/);
     });
   });
+
+test("a run begun in one goes on in the others, to the bytes of one that nobody disturbed", async () => {
+  const present = engines.filter(({ missing }) => missing === undefined);
+  const command = join(project, "node_modules/limbeck/dist/cli.js");
+  const begin = ({ path, options }: Engine, out: string) => {
+    const data = ["--model", join(tiny.folder, "base"), "--train", join(tiny.folder, "train.tsv"), "--epochs", "40"];
+    const how = ["--save-steps", "5", "--resume", "--device", "wasm", "--threads", "2", "--json"];
+    const child = spawn(path as string, [...options, command, "finetune", ...data, ...how, "--out", out], {
+      cwd: project,
+    });
+    const ended = new Promise<number | null>((resolve) => child.once("close", resolve));
+    return { child, lines: createInterface(child.stdout), ended };
+  };
+  const hash = async (out: string) => sha256(await readFile(join(out, "model.safetensors")));
+  const [alone, together] = ["alone", "together"].map((name) => join(tiny.folder, name));
+  expect(await begin(present[0], alone).ended).toBe(0);
+
+  const steps: number[] = [];
+  for (const engine of present) {
+    const { child, lines, ended } = begin(engine, together);
+    for await (const line of lines) {
+      const { type, step } = JSON.parse(line);
+      if (type !== "checkpoint") continue;
+      steps.push(step);
+      child.kill("SIGINT");
+      break;
+    }
+    expect(await ended).toBe(130);
+  }
+  expect(await begin(present[0], together).ended).toBe(0);
+  expect(await hash(together)).toBe(await hash(alone));
+  // Each went on behind the last one's place.
+  expect(steps).toHaveLength(present.length);
+  expect(steps).toEqual([...new Set(steps)].sort((a, b) => a - b));
+});
 
 describe("the package", () => {
   test("holds what it needs and nothing of the workshop", () => {
