@@ -206,18 +206,35 @@ const WORKER = `
   worker.onerror = ({ message }) => console.log("the worker failed: " + message);
 `;
 
-/** Serves the bundle's folder to this machine, isolated as a page must be for shared memory. */
-async function serve(folder: string): Promise<{ url: string; close(): void }> {
-  const server = createServer((request, response) => {
+/** The tests in a page that tells its server what it prints. */
+const TELLING = `
+  let told = Promise.resolve();
+  console.log = (line) => (told = told.then(() => fetch("told", { method: "POST", body: line })));
+  addEventListener("error", ({ message }) => console.log("the page failed: " + message));
+  import("./main.js").catch((error) => console.log("the page failed: " + error));
+`;
+
+const PAGES: Readonly<Record<string, string>> = {
+  "": ' src="main.js">',
+  worker: `>${WORKER}`,
+  telling: `>${TELLING}`,
+};
+
+/** Serves the bundle's folder to this machine, isolated as a page must be for shared memory. `line` hears what a page tells. */
+async function serve(folder: string, line: Listener["line"]): Promise<{ url: string; close(): void }> {
+  const server = createServer(async (request, response) => {
     const url = new URL(request.url ?? "/", "http://localhost").pathname;
+    if (request.method === "POST") {
+      line(Buffer.concat(await request.toArray()).toString());
+      response.end();
+      return;
+    }
     response.setHeader("Cross-Origin-Opener-Policy", "same-origin");
     response.setHeader("Cross-Origin-Embedder-Policy", "require-corp");
     const name = url.slice(1).replace(/[^\w.-]/g, "");
-    if (name === "" || name === "worker") {
+    if (name in PAGES) {
       response.setHeader("Content-Type", "text/html");
-      response.end(
-        `<!doctype html><meta charset="utf-8"><script type="module"${name === "" ? ' src="main.js">' : `>${WORKER}`}</script>`,
-      );
+      response.end(`<!doctype html><meta charset="utf-8"><script type="module"${PAGES[name]}</script>`);
     } else if (existsSync(join(folder, name))) {
       response.setHeader("Content-Type", TYPES[name.split(".").at(-1) ?? ""] ?? "application/octet-stream");
       createReadStream(join(folder, name)).pipe(response);
@@ -235,7 +252,7 @@ function browser(name: string, programs: readonly string[], options: LaunchOptio
     name,
     only,
     async start(executablePath, folder, { line, ended }) {
-      const server = await serve(folder);
+      const server = await serve(folder, line);
       let opened: Browser | undefined;
       const stop = async () => {
         await opened?.close();
@@ -258,6 +275,31 @@ function browser(name: string, programs: readonly string[], options: LaunchOptio
   });
   return [host(name, ""), host(`${name} worker`, `worker?only=${RUNTIMES}`, RUNTIMES)];
 }
+
+/** WebKitGTK's own small browser, which nobody drives. It has neither WebGPU nor shared memory. */
+const webkit: Host = {
+  ...find(
+    "WebKit",
+    ["x86_64", "aarch64"].map((cpu) => `../lib/${cpu}-linux-gnu/webkit2gtk-4.1/MiniBrowser`),
+    false,
+  ),
+  only: RUNTIMES,
+  async start(path, folder, { line, ended }) {
+    const server = await serve(folder, line);
+    const url = `${server.url}telling?only=${RUNTIMES}`;
+    const child = spawn("xvfb-run", ["-a", path, url], { stdio: ["ignore", "ignore", "pipe"], detached: true });
+    createInterface(child.stderr).on("line", line);
+    child.once("error", ({ message }) => ended(message));
+    child.once("close", (code, signal) => ended(`ended with ${signal ?? code}`));
+    return {
+      async stop() {
+        server.close();
+        // With the display and the processes of the page.
+        if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGKILL");
+      },
+    };
+  },
+};
 
 export const browsers: readonly {
   readonly name: string;
@@ -294,4 +336,5 @@ export const hosts: readonly Host[] = [
   bun,
   deno,
   ...browsers.flatMap(({ name, programs, options }) => browser(name, programs, options)),
+  webkit,
 ];

@@ -12,7 +12,9 @@ test("every build that this host can use compiles", async () => {
   const ways = wasmFeatures().relaxedSimd ? (["", "fast."] as const) : ([""] as const);
   const threads = runtime.startThread ? ways.map((way) => `${way}threads` as const) : [];
   for (const build of [...threads, ...ways.map((way) => `${way}single` as const), "inference"] as const)
-    expect(WebAssembly.Module.exports(await runtime.compile(build))).toContainEqual({ name: "run", kind: "function" });
+    expect(WebAssembly.Module.exports(await runtime.compile(build))).toContainEqual(
+      expect.objectContaining({ name: "run", kind: "function" }),
+    );
 });
 
 test("as many threads run as were asked for, or one and a note", async () => {
