@@ -3,8 +3,7 @@
 import { readFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { vocabulary, writeReviews } from "../src/cli/grammar.ts";
-import { loadTokenizer } from "../src/data/tokenizer.ts";
+import { grammarTokenizer, writeReviews } from "../src/cli/grammar.ts";
 import { type Files, memoryFiles } from "../src/formats/files.ts";
 import { writeModelFolder } from "../src/formats/huggingface.ts";
 import { loadModel as loadTrained } from "../src/index.ts";
@@ -19,8 +18,7 @@ import { tinyConfig } from "./train/tiny.ts";
 const root = new URL("..", import.meta.url);
 
 async function folder(): Promise<Files> {
-  const lines = vocabulary().map((token) => `${token}\n`);
-  const tokenizer = loadTokenizer(new Map([["vocab.txt", lines.join("")]]));
+  const tokenizer = grammarTokenizer();
   const config = { ...tinyConfig(2), vocab_size: tokenizer.vocabularySize };
   const files = memoryFiles();
   const model = { config, format: bert, weights: freshWeights(config, 1), tokenizerFiles: tokenizer.files, readme: "" };

@@ -5,13 +5,12 @@
 
 import { mkdir, stat, writeFile } from "node:fs/promises";
 import { Command, InvalidArgumentError } from "commander";
-import { loadTokenizer } from "../data/tokenizer.ts";
 import { labelMaps } from "../formats/config.ts";
 import { distill, finetune, type Model, type Run, type TrainingResult } from "../index.ts";
 import type { BertConfig } from "../models/bert.ts";
 import { freshWeights } from "../train/model.ts";
 import { fail } from "./failure.ts";
-import { type Review, vocabulary, writeReviews } from "./grammar.ts";
+import { grammarTokenizer, type Review, writeReviews } from "./grammar.ts";
 import { count, duration, table } from "./output.ts";
 import { progressOn } from "./progress.ts";
 
@@ -42,16 +41,7 @@ const SHARED = {
 };
 
 function freshTeacher(seed: number): Model {
-  const tokenizer = loadTokenizer(
-    new Map([
-      [
-        "vocab.txt",
-        vocabulary()
-          .map((token) => `${token}\n`)
-          .join(""),
-      ],
-    ]),
-  );
+  const tokenizer = grammarTokenizer();
   const config: BertConfig = {
     model_type: "bert",
     vocab_size: tokenizer.vocabularySize,

@@ -6,6 +6,7 @@
 // words (the k-th word of a list has weight 1/(k + 2), as Zipf's law would). "un+tidy" is written "untidy"; the vocabulary
 // has its pieces, "un" and "##tidy".
 
+import { loadTokenizer, type Tokenizer } from "../data/tokenizer.ts";
 import { Random } from "../random.ts";
 
 export interface Review {
@@ -271,4 +272,10 @@ export function vocabulary(): string[] {
   for (const letter of "abcdefghijklmnopqrstuvwxyz0123456789") tokens.add(letter).add(`##${letter}`);
   for (const sign of ".,:;!?'\"()-&%$€/") tokens.add(sign);
   return [...tokens];
+}
+
+/** A BERT tokenizer of that vocabulary. */
+export function grammarTokenizer(): Tokenizer {
+  const lines = vocabulary().map((token) => `${token}\n`);
+  return loadTokenizer(new Map([["vocab.txt", lines.join("")]]));
 }

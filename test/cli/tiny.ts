@@ -3,8 +3,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { vocabulary, writeReviews } from "../../src/cli/grammar.ts";
-import { loadTokenizer } from "../../src/data/tokenizer.ts";
+import { grammarTokenizer, writeReviews } from "../../src/cli/grammar.ts";
 import { labelMaps } from "../../src/formats/config.ts";
 import { writeModelFolder } from "../../src/formats/huggingface.ts";
 import { type BertConfig, bert } from "../../src/models/bert.ts";
@@ -20,16 +19,7 @@ export interface Tiny {
 /** base/ (2x32, no classifier), train.tsv of 64 reviews, dev.tsv of 20. */
 export async function makeTiny(): Promise<Tiny> {
   const folder = await mkdtemp(join(tmpdir(), "limbeck-"));
-  const tokenizer = loadTokenizer(
-    new Map([
-      [
-        "vocab.txt",
-        vocabulary()
-          .map((token) => `${token}\n`)
-          .join(""),
-      ],
-    ]),
-  );
+  const tokenizer = grammarTokenizer();
   const config: BertConfig = {
     model_type: "bert",
     vocab_size: tokenizer.vocabularySize,

@@ -2,8 +2,7 @@
 // threads. This file runs on all of them (test/hosts/).
 
 import { expect, test } from "vitest";
-import { vocabulary, writeReviews } from "../../src/cli/grammar.ts";
-import { loadTokenizer } from "../../src/data/tokenizer.ts";
+import { grammarTokenizer, writeReviews } from "../../src/cli/grammar.ts";
 import { type Files, memoryFiles, toBytes } from "../../src/formats/files.ts";
 import { sha256 } from "../../src/sha256.ts";
 import { distill } from "../../src/train/chain.ts";
@@ -19,8 +18,7 @@ const STUDENT = "ba802dc98a906ed38d1fcb994402e8adefbc7afc2c466ca3f2b34d705f062f0
 const { runtime } = here;
 
 function teacher(): Model {
-  const lines = vocabulary().map((token) => `${token}\n`);
-  const tokenizer = loadTokenizer(new Map([["vocab.txt", lines.join("")]]));
+  const tokenizer = grammarTokenizer();
   const config = { ...tinyConfig(4), vocab_size: tokenizer.vocabularySize };
   return { name: "a teacher", config, weights: freshWeights(config, 1), tokenizer, notes: [] };
 }

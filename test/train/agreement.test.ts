@@ -3,9 +3,8 @@
 // which the last test prints.
 
 import { beforeAll, describe, expect, test } from "vitest";
-import { vocabulary, writeReviews } from "../../src/cli/grammar.ts";
+import { grammarTokenizer, writeReviews } from "../../src/cli/grammar.ts";
 import { type Encoded, makeBatch } from "../../src/data/batch.ts";
-import { loadTokenizer } from "../../src/data/tokenizer.ts";
 import type { Executor } from "../../src/executors/executor.ts";
 import type { BertConfig } from "../../src/models/bert.ts";
 import { dropout, keep } from "../../src/ops/index.ts";
@@ -44,7 +43,7 @@ interface Made {
 }
 
 function make(): Made {
-  const tokenizer = loadTokenizer(new Map([["vocab.txt", `${vocabulary().join("\n")}\n`]]));
+  const tokenizer = grammarTokenizer();
   const reviews = writeReviews(SEED, "labelled", 20_000);
   const encoded = reviews.map(({ text, label }): Encoded => {
     const { ids, segments } = tokenizer.encode(text);

@@ -2,8 +2,7 @@
 // the disk, with and without loss of power; test/cli/kill.test.ts kills the real command.
 
 import { beforeAll, describe, expect, test } from "vitest";
-import { vocabulary, writeReviews } from "../../src/cli/grammar.ts";
-import { loadTokenizer } from "../../src/data/tokenizer.ts";
+import { grammarTokenizer, writeReviews } from "../../src/cli/grammar.ts";
 import { labelMaps } from "../../src/formats/config.ts";
 import { type Files, memoryFiles } from "../../src/formats/files.ts";
 import { parseSafetensors } from "../../src/formats/safetensors.ts";
@@ -23,16 +22,7 @@ import { here } from "../hosts/here.ts";
 import { CrashDisk } from "./crashDisk.ts";
 import { tinyConfig } from "./tiny.ts";
 
-const tokenizer = loadTokenizer(
-  new Map([
-    [
-      "vocab.txt",
-      vocabulary()
-        .map((token) => `${token}\n`)
-        .join(""),
-    ],
-  ]),
-);
+const tokenizer = grammarTokenizer();
 const model = (layers: number, width: number, seed: number): Model => {
   const labels = labelMaps(["negative", "positive"]);
   const config = { ...tinyConfig(layers, width), vocab_size: tokenizer.vocabularySize, ...labels };

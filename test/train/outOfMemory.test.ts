@@ -2,8 +2,7 @@
 // taken for what failed is given back.
 
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { vocabulary, writeReviews } from "../../src/cli/grammar.ts";
-import { loadTokenizer } from "../../src/data/tokenizer.ts";
+import { grammarTokenizer, writeReviews } from "../../src/cli/grammar.ts";
 import { Allocator } from "../../src/executors/allocator.ts";
 import { outOfMemory } from "../../src/executors/executor.ts";
 import { WebgpuExecutor } from "../../src/executors/webgpu.ts";
@@ -44,7 +43,7 @@ function limited(most: number): void {
   });
 }
 
-const tokenizer = loadTokenizer(new Map([["vocab.txt", `${vocabulary().join("\n")}\n`]]));
+const tokenizer = grammarTokenizer();
 const model = (dropout: number): Model => {
   const config = { ...tinyConfig(2, 64), vocab_size: tokenizer.vocabularySize, ...labelMaps(["negative", "positive"]) };
   const without = { hidden_dropout_prob: dropout, attention_probs_dropout_prob: dropout };

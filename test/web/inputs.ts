@@ -1,7 +1,6 @@
 // What is trained in a page and, for comparison, in Node: a tiny teacher and reviews.
 
-import { vocabulary, writeReviews } from "../../src/cli/grammar.ts";
-import { loadTokenizer } from "../../src/data/tokenizer.ts";
+import { grammarTokenizer, writeReviews } from "../../src/cli/grammar.ts";
 import { memoryFiles, toBytes } from "../../src/formats/files.ts";
 import { writeModelFolder } from "../../src/formats/huggingface.ts";
 import { bert } from "../../src/models/bert.ts";
@@ -10,16 +9,7 @@ import { tinyConfig } from "../train/tiny.ts";
 
 /** The files of a BERT of four layers with a classifier. */
 export async function teacherFiles(): Promise<Record<string, Uint8Array>> {
-  const tokenizer = loadTokenizer(
-    new Map([
-      [
-        "vocab.txt",
-        vocabulary()
-          .map((token) => `${token}\n`)
-          .join(""),
-      ],
-    ]),
-  );
+  const tokenizer = grammarTokenizer();
   const config = { ...tinyConfig(4), vocab_size: tokenizer.vocabularySize };
   const files = memoryFiles();
   const weights = freshWeights(config, 1);
