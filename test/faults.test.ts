@@ -61,7 +61,6 @@ const FAULTS = {
 const WAITING: Partial<Record<keyof typeof FAULTS, string>> = {
   W2: "the web page",
   W3: "the web page",
-  W4: "the web page",
 };
 
 const root = new URL(".", import.meta.url).pathname;

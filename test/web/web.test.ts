@@ -71,7 +71,7 @@ describe.each(browsers)("in $name", ({ name, programs, options }) => {
     ["isolated", 1, /strict numerics, 1 thread$/],
     ["plain", 2, /one thread instead of 2: shared memory needs cross-origin isolation/],
   ])(
-    "a page, %s, with %i threads asked for, distils the student of Node and asks for nothing but its files",
+    "a page, %s, with %i threads asked for, distils the student of Node and asks for nothing but its files [W4]",
     async (place, threads, device) => {
       site.asked.length = 0;
       const found = await act(place, "distill", { threads });
