@@ -30,7 +30,7 @@ const REPORTS = 20;
 const WARM = 4;
 
 /** How much more than at the end of the warm-up is nothing: collectors and allocators breathe. */
-const SLACK: Readonly<Record<string, number>> = { resident: 0.1, heap: 0.03 };
+const SLACK: Readonly<Record<string, number>> = { resident: 0.05, heap: 0.03 };
 
 type Held = Readonly<Record<string, number>>;
 

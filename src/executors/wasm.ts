@@ -9,7 +9,7 @@ import type { Instruction, Program } from "../program/program.ts";
 import { type Dtype, sizeOf, type Value } from "../program/value.ts";
 import type { Build, Runtime } from "../runtimes/runtime.ts";
 import { Allocator, type Block } from "./allocator.ts";
-import type { Executor, Loaded, Numbers, Persistent } from "./executor.ts";
+import { type Executor, isTooLarge, type Loaded, type Numbers, type Persistent } from "./executor.ts";
 import { type Kernels, ThreadPool } from "./pool.ts";
 import type { Profile, Work } from "./profile.ts";
 import { productsOf, TileChoice } from "./tiles.ts";
@@ -75,6 +75,8 @@ export class WasmExecutor implements Executor {
   readonly #pool: Kernels;
   readonly #profile: Profile | undefined;
   readonly #frozen: boolean;
+  /** Whether there was memory for all packed weights so far. */
+  #roomy = true;
   /** Weights that were multiplied with since they were written, and once they are in use where they are packed. */
   readonly #packed = new Map<string, Block | undefined>();
   /** Which register tile products use. */
@@ -215,12 +217,17 @@ export class WasmExecutor implements Executor {
 
   #pack({ value, N, K }: Weight): void {
     if (!this.#packed.has(value.name)) this.#packed.set(value.name, undefined);
-    else if (!this.#packed.get(value.name)) {
-      const block = this.#allocator.allocate(4 * TILE_COLUMNS * Math.ceil(N / TILE_COLUMNS) * K);
-      this.#pool.packWeight(block.at, this.#place(value).at, N, K);
-      this.#packed.set(value.name, block);
-      this.#generation++;
-    }
+    else if (this.#roomy && !this.#packed.get(value.name))
+      try {
+        const block = this.#allocator.allocate(4 * TILE_COLUMNS * Math.ceil(N / TILE_COLUMNS) * K);
+        this.#pool.packWeight(block.at, this.#place(value).at, N, K);
+        this.#packed.set(value.name, block);
+        this.#generation++;
+      } catch (error) {
+        // Nobody goes without an answer for want of memory to be faster: this weight is packed for each product.
+        if (!isTooLarge(error)) throw error;
+        this.#roomy = false;
+      }
   }
 
   #unpack(name: string): void {

@@ -13,7 +13,7 @@ export function breather(): () => Promise<void> {
  * One turn of the event loop. Browsers make nested timers wait for 4 ms, and those of a tab that nobody sees for much longer; messages never wait.
  * Hosts without tabs are those that have setImmediate, and there an open port would keep the process alive.
  */
-function turn(): Promise<void> {
+export function turn(): Promise<void> {
   if ("setImmediate" in globalThis || typeof MessageChannel === "undefined")
     return new Promise((resolve) => setTimeout(resolve, 0));
   const { port1, port2 } = new MessageChannel();

@@ -1,6 +1,7 @@
 // What a classifier says of texts: of a few together, or of a stream of them.
 
 import { exp } from "../math.ts";
+import { turn } from "./breather.ts";
 import { alone, BATCH, predictAll } from "./evaluate.ts";
 import { argmax } from "./metrics.ts";
 import { labelsOf, type Model, requirePairs } from "./model.ts";
@@ -76,5 +77,5 @@ function isThere(promise: Promise<unknown>): Promise<boolean> {
     () => true,
     () => true,
   );
-  return Promise.race([settled, new Promise<false>((resolve) => setTimeout(resolve, 0, false))]);
+  return Promise.race([settled, turn().then(() => false)]);
 }

@@ -235,7 +235,8 @@ export class Trainer {
 
   /**
    * One update from the gradients of all micro-batches; their weights already divide by the counts of the whole. Where the loss or a gradient
-   * is not finite, nothing changes but what counts steps. All of it is enqueued when the call returns; the promise is of its metrics, which with `later` come with the next that somebody waits for.
+   * is not finite, nothing changes but what counts steps. All of it is enqueued when the call returns; the promise is of its metrics, which
+   * with `later` come with the next that somebody waits for.
    */
   async step(
     microBatches: readonly Batch[],

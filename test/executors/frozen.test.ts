@@ -1,6 +1,8 @@
 // Weights that stay packed between products give the same bits as weights that are packed for each.
 
 import { expect, test } from "vitest";
+import { Allocator } from "../../src/executors/allocator.ts";
+import { outOfMemory } from "../../src/executors/executor.ts";
 import { ThreadPool } from "../../src/executors/pool.ts";
 import { WasmExecutor } from "../../src/executors/wasm.ts";
 import { fill, linear } from "../../src/ops/index.ts";
@@ -68,6 +70,33 @@ test.each([
     expect(packedOnce).toEqual(packedEachTime);
     expect(packedOnce[0]).not.toEqual(packedOnce[4]);
   }
+});
+
+test("where there is no memory for it, weights are packed for each product as before", async () => {
+  const { program, x, weight, bias, y } = product(16, 24, 40);
+  const executor = await WasmExecutor.create(runtime, { threads: 1, frozen: true });
+  const packings = countPackings();
+  const loaded = executor.load(program);
+  executor.write(x, noise(16 * 40, "x"));
+  executor.write(bias, noise(24, "bias"));
+  executor.write(weight, noise(24 * 40, "first"));
+  executor.run(loaded);
+  const first = await executor.read(y);
+  const { allocate } = Allocator.prototype;
+  let refused = 0;
+  Allocator.prototype.allocate = () => {
+    refused++;
+    throw outOfMemory("no bytes are left");
+  };
+  try {
+    for (let run = 0; run < 3; run++) executor.run(loaded);
+  } finally {
+    Allocator.prototype.allocate = allocate;
+  }
+  expect(await executor.read(y)).toEqual(first);
+  // It is tried once.
+  expect([refused, packings()]).toEqual([1, 0]);
+  executor.dispose();
 });
 
 test("a program that writes state is refused", async () => {
