@@ -316,7 +316,10 @@ export const errorCodes = {
     GPU_LIMIT: ["The model needs more than the GPU allows.", "Use a smaller batch, length or model, or wasm."],
     GPU_FEATURE: ["The GPU lacks what was asked for.", "Use `--device wasm`, or leave the option out."],
     FP16: ["Half precision needs a GPU that has it.", "Leave `--fp16` out."],
-    PROFILE: ["The reference executor is not timed.", "Use wasm or webgpu."],
+    PROFILE: [
+      "The reference executor is not timed, nor a host whose clock stands still while it computes.",
+      "Use wasm or webgpu, on another host.",
+    ],
   },
 
   Downloads: {

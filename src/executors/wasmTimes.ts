@@ -2,6 +2,7 @@
 
 import { LIMIT_FLOPS } from "../../assembly/layout.ts";
 import { Opcode } from "../../assembly/opcodes.ts";
+import { InputError } from "../errors.ts";
 import type { Instruction } from "../program/program.ts";
 import { sizeOf } from "../program/value.ts";
 import type { Allocator } from "./allocator.ts";
@@ -14,6 +15,8 @@ const COPIED = 2 ** 24;
 const TURNS = 500_000;
 /** Milliseconds without progress that end a measurement: engines run a new function in simple code, and replace it between calls only. */
 const PATIENCE = 200;
+/** So many of these take a tenth of a second, or the clock does not go. */
+const STILL = 100;
 
 /** What a command has to do. */
 export function workOf(instruction: Instruction): Work {
@@ -38,9 +41,16 @@ export function wasmLimits(pool: Kernels, memory: WebAssembly.Memory, allocator:
 /** Seconds of the fastest of many times. */
 function best(work: () => void): number {
   let least = Number.POSITIVE_INFINITY;
-  for (let start = performance.now(), progress = start; start < progress + PATIENCE; ) {
+  const began = performance.now();
+  for (let start = began, progress = began, turns = 1; start < progress + PATIENCE; turns++) {
     work();
     const end = performance.now();
+    if (turns === STILL && end === began)
+      throw new InputError(
+        "PROFILE",
+        "this host's clock stands still while it computes, as Cloudflare's does, so nothing can be timed; run without.",
+        { where: "--profile" },
+      );
     if (end - start < 0.9 * least) progress = end;
     least = Math.min(least, end - start);
     start = end;

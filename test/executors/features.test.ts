@@ -180,3 +180,14 @@ test("the table shows the dearest first, small ones together, and the share of t
     "Limit: 1000.0 GFLOP/s in registers, 100.0 GB/s copied, measured before the run.",
   ]);
 });
+
+test("a profile under WASM is refused where the clock stands still, as it does in Cloudflare's workers", async () => {
+  const { now } = performance;
+  performance.now = () => 1;
+  const profile = new Profile();
+  try {
+    await expect(WasmExecutor.create(here.runtime, { threads: 1, profile })).rejects.toMatchObject({ code: "PROFILE" });
+  } finally {
+    performance.now = now;
+  }
+});

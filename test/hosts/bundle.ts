@@ -90,12 +90,12 @@ function virtual(tests: readonly string[]): Plugin {
   };
 }
 
-/** Writes main.js, its chunks and the built kernels into a new folder. */
+/** Writes main.js, worker.js, their chunks and the built kernels into a new folder. */
 export async function bundle(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "limbeck-hosts-"));
   await build({
     absWorkingDir: root,
-    entryPoints: ["test/hosts/main.ts"],
+    entryPoints: ["test/hosts/main.ts", "test/hosts/worker.ts"],
     outdir: folder,
     ...{ bundle: true, splitting: true, format: "esm", target: "es2022", platform: "neutral", sourcemap: "inline" },
     mainFields: ["module", "main"],

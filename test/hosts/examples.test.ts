@@ -1,17 +1,15 @@
 // The examples, each on its host.
 
-import { execFile, spawn } from "node:child_process";
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { execFile } from "node:child_process";
+import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, expect, test } from "vitest";
 import { makeTiny } from "../cli/tiny.ts";
-import { find, hosts } from "./remote.ts";
+import { hosts } from "./remote.ts";
+import { serveFolder, serveWorker } from "./workerd.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const project = await mkdtemp(join(tmpdir(), "limbeck-examples-"));
@@ -48,34 +46,17 @@ test.skipIf("missing" in deno.program && !deno.required)("examples/deno", async 
   expect(stdout).toBe(answer);
 });
 
-// The package's own bin may be a script that starts the program, and would leave it running.
-const { program, required } = find("workerd", ["../@cloudflare/workerd-linux-64/bin/workerd", "workerd"], false);
-test.skipIf("missing" in program && !required)("examples/worker", async () => {
-  if (!("path" in program)) throw new Error(program.missing);
-  const student = createServer(async ({ url = "" }, response) => {
-    const bytes = await readFile(join(tiny.folder, "node/student", url.slice(1))).catch(() => undefined);
-    response.writeHead(bytes ? 200 : 404).end(bytes);
-  });
-  await new Promise<void>((resolve) => student.listen(0, "127.0.0.1", resolve));
-  const STUDENT = `http://127.0.0.1:${(student.address() as AddressInfo).port}/`;
-  const args = ["serve", join(project, "config.capnp"), "--socket-addr=http=127.0.0.1:0", "--control-fd=1"];
-  const worker = spawn(program.path, args, { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, STUDENT } });
+const edge = hosts.find(({ name }) => name === "workerd") as (typeof hosts)[number];
+test.skipIf("missing" in edge.program && !edge.required)("examples/worker", async () => {
+  if (!("path" in edge.program)) throw new Error(edge.program.missing);
+  const student = await serveFolder(join(tiny.folder, "node/student"));
+  const worker = await serveWorker(edge.program.path, join(project, "config.capnp"), { env: { STUDENT: student.url } });
   try {
-    const port = await new Promise<number>((resolve, reject) => {
-      createInterface(worker.stdout).on("line", (line) => {
-        const { event, port } = JSON.parse(line);
-        if (event === "listen") resolve(port);
-      });
-      worker.once("error", reject);
-      worker.once("exit", (code) => reject(new Error(`workerd ended with ${code}`)));
-    });
-    const ask = (query: string) => fetch(`http://127.0.0.1:${port}/${query}`);
-    expect((await ask("")).status).toBe(400);
-    const { label, score } = await (await ask(`?text=${encodeURIComponent(TEXT)}`)).json();
+    expect((await fetch(worker.url)).status).toBe(400);
+    const { label, score } = await (await fetch(`${worker.url}?text=${encodeURIComponent(TEXT)}`)).json();
     expect(`${label} ${score.toFixed(4)}\n`).toBe(answer);
   } finally {
-    worker.kill("SIGKILL");
-    student.closeAllConnections();
+    await worker.stop();
     student.close();
   }
 });

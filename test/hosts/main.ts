@@ -1,75 +1,10 @@
-// Runs the bundled tests in this host and prints one line of JSON per test, which remote.ts reads. With --list it only names them; with
-// --only=PATH or, in browsers, ?only=PATH it takes those whose file's name begins so, and asks for no GPU.
+// The bundle's script, for hosts that run one. With --list the tests are only named; --only=PATH or, in browsers, ?only=PATH chooses among them.
 
-import tests from "limbeck:tests";
-import { collectTests, startTests, type Task, type TaskResult, type Test, type VitestRunner } from "@vitest/runner";
-import { here } from "./here.ts";
-import { type Line, PREFIX } from "./line.ts";
-import { config } from "./vitest.ts";
-
-const worker = "WorkerGlobalScope" in globalThis && "onmessage" in globalThis;
-const print = (line: Line) => (worker ? postMessage : console.log)(PREFIX + JSON.stringify(line));
-const file = (path: string) => path.replace(/^\//, "");
-
-function pathOf(task: Task): string[] {
-  return task.type === "suite" && "filepath" in task
-    ? [file(task.filepath as string)]
-    : [...pathOf((task.suite ?? task.file) as Task), task.name];
-}
-
-function leaves(task: Task): Test[] {
-  return task.type === "test" ? [task] : task.tasks.flatMap(leaves);
-}
-
-function report(test: Test): void {
-  const { state, errors, note }: Partial<TaskResult> & { note?: string } = test.result ?? {};
-  const error = errors?.[0];
-  print({
-    ...{ path: pathOf(test), state: state === "pass" || state === "fail" ? state : "skip" },
-    ...(note !== undefined && { message: note }),
-    ...(error && {
-      message: `${error.name}: ${error.message}${error.diff ? `\n${error.diff}` : ""}`,
-      stack: error.stack,
-    }),
-  });
-}
-
-/** Tests that were not reported yet, by id. */
-const waiting = new Map<string, Test>();
-const runner: VitestRunner = {
-  config,
-  importFile: (path) => tests[file(path)](),
-  onCollected(files) {
-    for (const test of files.flatMap(leaves)) waiting.set(test.id, test);
-  },
-  // onAfterRunTask does not hear of a test that skips itself.
-  async onTaskUpdate(_, events) {
-    for (const [id, event] of events) {
-      const test = event === "test-finished" && waiting.get(id);
-      if (test && waiting.delete(id)) report(test);
-    }
-  },
-};
+import { run } from "./run.ts";
 
 const options = globalThis.process?.argv ?? [];
-const list = options.includes("--list");
-const only =
-  new URLSearchParams(globalThis.location?.search).get("only") ??
-  options.find((o) => o.startsWith("--only="))?.slice(7);
-if (only !== undefined) print({ adapter: null });
-else if (!list) {
-  const adapter = await (await here.runtime.gpu?.())?.requestAdapter();
-  const { description, vendor, architecture } = adapter?.info ?? {};
-  print({ adapter: adapter ? description || `${vendor} ${architecture}`.trim() || "an adapter without a name" : null });
-}
-const paths = Object.keys(tests)
-  .filter((path) => path.startsWith(only ?? ""))
-  .map((path) => `/${path}`);
-const files = await (list ? collectTests : startTests)(paths, runner);
-// A file that could not be imported, or a hook that failed, is no test's error.
-for (const { filepath, result } of files)
-  for (const { message, stack } of result?.errors ?? [])
-    print({ path: [file(filepath)], state: "fail", message, stack });
-// Those of a list; and what a suite skipped, which is no event.
-for (const test of waiting.values()) if (list || test.mode === "skip") report(test);
-print("end");
+const only = new URLSearchParams(globalThis.location?.search).get("only");
+await run({
+  list: options.includes("--list"),
+  only: only ?? options.find((option) => option.startsWith("--only="))?.slice(7),
+});

@@ -15,6 +15,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { sha256 } from "../../src/sha256.ts";
 import { makeTiny, type Tiny } from "../cli/tiny.ts";
 import { hosts } from "./remote.ts";
+import { serveFolder, serveWorker, workerConfig } from "./workerd.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const run = promisify(execFile);
@@ -99,6 +100,45 @@ for (const { name, path, missing, options } of engines)
       expect(stdout).toMatch(/^(positive|negative)\t0\.\d{4}\n$/);
     });
   });
+
+const edge = hosts.find(({ name }) => name === "workerd") as (typeof hosts)[number];
+test.skipIf("missing" in edge.program && !edge.required)("workerd: the library, deployed as its tools do", async () => {
+  if (!("path" in edge.program)) throw new Error(edge.program.missing);
+  const folder = join(project, "worker");
+  const contents = `import { finetune } from "limbeck";
+import { loadModel, memoryFiles } from "limbeck/infer";
+export default {
+  async fetch(request) {
+    const data = new URL(request.url).searchParams.get("data");
+    const out = memoryFiles();
+    const { sha256 } = await finetune({ model: data + "base/", train: data + "train.tsv", out, maxSteps: 3 }).result;
+    using student = await loadModel(out);
+    const [{ label }] = await student.predict(["the soup was bland"]);
+    return Response.json({ sha256, label });
+  },
+};
+`;
+  await build({
+    ...{ stdin: { contents, resolveDir: project }, outfile: join(folder, "worker.js"), bundle: true, format: "esm" },
+    ...{ platform: "neutral", conditions: ["workerd"], external: ["*.wasm", "webgpu", "compromise/two"] },
+    ...{ target: "es2022", logLevel: "warning" },
+  });
+  const kernels = ["single", "fast.single", "inference"].map((name) => `limbeck.${name}.wasm`);
+  const dist = "../node_modules/limbeck/dist";
+  const config = await workerConfig(folder, [
+    ["worker.js", "worker.js"],
+    ...kernels.map((name) => [name, `${dist}/${name}`] as const),
+  ]);
+  const data = await serveFolder(tiny.folder);
+  const worker = await serveWorker(edge.program.path, config);
+  try {
+    const answer = await (await fetch(`${worker.url}?data=${encodeURIComponent(data.url)}`)).json();
+    expect(answer).toEqual({ sha256: first, label: expect.stringMatching(/^(positive|negative)$/) });
+  } finally {
+    await worker.stop();
+    data.close();
+  }
+});
 
 test("a run begun in one goes on in the others, to the bytes of one that nobody disturbed", async () => {
   const present = engines.filter(({ missing }) => missing === undefined);

@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { createReadStream, existsSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { delimiter, join } from "node:path";
@@ -9,6 +10,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { type Browser, type LaunchOptions, launch } from "puppeteer-core";
 import { type Line, type Outcome, PREFIX } from "./line.ts";
+import { serveWorker, workerConfig } from "./workerd.ts";
 
 /** A running host. */
 interface Started {
@@ -301,6 +303,25 @@ const webkit: Host = {
   },
 };
 
+const edge: Host = {
+  // The package's own bin may be a script that starts the program, and would leave it running.
+  ...find("workerd", ["../@cloudflare/workerd-linux-64/bin/workerd", "workerd"], false),
+  only: RUNTIMES,
+  async start(path, folder, { line, ended }) {
+    const names = (await readdir(folder)).filter((name) => /\.(js|wasm)$/.test(name) && name !== "worker.js");
+    const config = await workerConfig(
+      folder,
+      ["worker.js", ...names].map((name) => [name, name]),
+    );
+    const worker = await serveWorker(path, config, { line, ended });
+    fetch(`${worker.url}?only=${RUNTIMES}`).then(
+      async (response) => response.ok || ended(`answered ${response.status}`),
+      ({ message }) => ended(message),
+    );
+    return worker;
+  },
+};
+
 export const browsers: readonly {
   readonly name: string;
   readonly programs: string[];
@@ -337,4 +358,5 @@ export const hosts: readonly Host[] = [
   deno,
   ...browsers.flatMap(({ name, programs, options }) => browser(name, programs, options)),
   webkit,
+  edge,
 ];
