@@ -8,14 +8,14 @@ export const TOKENIZER_FILES = ["tokenizer.json", "tokenizer_config.json", "spec
 
 /**
  * A copy for another folder. tokenizer_config.json loses names of files and of code: one that named a private file
- * would carry it along (transformers #46279). Its class becomes `tokenizer`, its length the model's unless it has one.
+ * would carry it along (transformers #46279). Its class becomes `tokenizer`, its length the model's unless it has a smaller one.
  */
 export function portableTokenizerFiles(
-  given: ReadonlyMap<string, string>,
+  files: ReadonlyMap<string, string>,
   maxLength: number,
   tokenizer: string,
 ): Map<string, string> {
-  const missing = TOKENIZER_FILES.filter((name) => !given.has(name));
+  const missing = TOKENIZER_FILES.filter((name) => !files.has(name));
   if (missing.length > 0) {
     throw new LimbeckError(
       "INCOMPLETE_TOKENIZER",
@@ -26,14 +26,15 @@ export function portableTokenizerFiles(
     );
   }
   const where = "tokenizer_config.json";
-  const json = parseJson(given.get(where)!, { where });
+  const json = parseJson(files.get(where)!, { where });
   if (!isObject(json)) throw new InputError("INVALID_TOKENIZER", "expected a JSON object.", { where });
   const config: JsonObject = Object.create(null);
   for (const [key, value] of Object.entries(json)) {
     if (!/(_file|^name_or_path|^auto_map|^processor_class)$/.test(key)) config[key] = value;
   }
   config.tokenizer_class = tokenizer;
-  // Without it transformers truncates nothing, and a long text indexes past the position embeddings.
-  config.model_max_length ??= maxLength;
-  return new Map(given).set(where, `${JSON.stringify(config, null, 2)}\n`);
+  // Without it, or with that of a model with more positions, transformers lets a long text index past the position embeddings.
+  const given = config.model_max_length;
+  config.model_max_length = typeof given === "number" && given < maxLength ? given : maxLength;
+  return new Map(files).set(where, `${JSON.stringify(config, null, 2)}\n`);
 }

@@ -14,6 +14,7 @@ import {
   shown,
 } from "../models/features.ts";
 import { familyOf, type ModelConfig, traceModel } from "../models/index.ts";
+import { decode } from "../models/vocabulary.ts";
 import { add, copy, gradient, keep, LOSS_SCALE, linear, lossScale, mul } from "../ops/index.ts";
 import { companions, type Optimizer, traceUpdate } from "../optim/optimizer.ts";
 import { type Program, Trace } from "../program/program.ts";
@@ -115,8 +116,8 @@ export function maskedLogitsProgram(placed: Placed, shape: BatchShape): Program 
   const { owner, config } = placed;
   const trace = new Trace();
   const features = traceModel(scopeOf(trace, placed, false), config, batchValues(trace, shape));
-  const { rows, table, bias } = shown(features, `a model of type ${config.model_type}`).masked;
-  keep(linear(rows, table, bias), maskedLogitsOf(owner, shape.masked as number, config.vocab_size).name);
+  const { masked } = shown(features, `a model of type ${config.model_type}`);
+  keep(decode(masked), maskedLogitsOf(owner, shape.masked as number, config.vocab_size).name);
   return trace.finish(`masked logits ${owner}`);
 }
 

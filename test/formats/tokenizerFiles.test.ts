@@ -22,18 +22,21 @@ test("names of files and of code do not travel, everything else does", () => {
     tokenizer_class: "BertTokenizerFast",
     do_lower_case: false,
     strip_accents: null,
-    model_max_length: 512,
+    model_max_length: 48,
   });
   expect(config).toEqual({
     tokenizer_class: "BertTokenizer",
     do_lower_case: false,
     strip_accents: null,
-    model_max_length: 512,
+    model_max_length: 48,
   });
 });
 
-test("the model's length is stated where the file states none", () => {
+test("the model's length is stated where the file states none, or that of a longer model", () => {
   expect(written({}).model_max_length).toBe(64);
+  expect(written({ model_max_length: 512 }).model_max_length).toBe(64);
+  // As transformers writes "none".
+  expect(written({ model_max_length: 1e30 }).model_max_length).toBe(64);
 });
 
 test("the other files are handed on as they are", () => {

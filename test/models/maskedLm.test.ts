@@ -13,7 +13,7 @@ import { keep } from "../../src/ops/index.ts";
 import { Trace } from "../../src/program/program.ts";
 import { Scope } from "../../src/program/scope.ts";
 import { forTasks, freshWeights, type LoadOptions, loadModel } from "../../src/train/model.ts";
-import { parametersOf } from "../../src/train/programs.ts";
+import { maskedLogitsOf, maskedLogitsProgram, parametersOf } from "../../src/train/programs.ts";
 import { placeWeights, shapeOf, writeBatch } from "../../src/train/trainer.ts";
 import { devices } from "../executors/each.ts";
 import { fixtureBytes, fixtureJson, fixtureMasked, fixtureTensors } from "../fixtures/read.ts";
@@ -50,17 +50,20 @@ for (const device of devices)
         const batch = fixtureMasked(fixtureJson(`${file}.json`).batches[0], 1);
         const trace = new Trace();
         const features = traceModel(new Scope(trace, "m", false), config, batchValues(trace, shapeOf(batch)));
-        const { masked, vocabulary } = shown(features, name);
-        const [few, all] = [masked, vocabulary].map((of, i) => keep(decode(of), `logits ${i}`));
+        const all = keep(decode(shown(features, name).vocabulary), "logits");
         const executor = await device.make();
         placeWeights(executor, "m", weights);
-        const program = executor.load(trace.finish("masked"));
-        writeBatch(executor, batch, [program]);
-        executor.run(program);
+        const placed = { owner: "m", config };
+        for (const traced of [maskedLogitsProgram(placed, shapeOf(batch)), trace.finish("vocabulary")]) {
+          const program = executor.load(traced);
+          writeBatch(executor, batch, [program]);
+          executor.run(program);
+        }
         const truth = fixtureTensors(`${file}.safetensors`).get(`${role}/masked`) as Float64Array;
         const most = Math.max(...Array.from(truth, Math.abs));
         const [V, rows] = [config.vocab_size, [...batch.maskedRows].filter((row) => row < batch.tokens)];
         expect(rows.length * V).toBe(truth.length);
+        const few = maskedLogitsOf("m", batch.masked, V);
         const [a, b] = [await executor.read(few), await executor.read(all)];
         const apart = truth.map((x, i) =>
           Math.max(Math.abs(a[i] - x), Math.abs(b[rows[Math.floor(i / V)] * V + (i % V)] - x)),
