@@ -2,8 +2,11 @@
 //   npm run bench -- soak [wasm|gpu] [--steps 10000]
 // wasm  A distillation as a user starts it, into a folder, with checkpoints, evaluations and two threads: resident memory, heap after a
 //       collection, WASM memory, open file descriptors, and what keeps Node's event loop alive.
+//       All threads allocate from one heap of the C library (MALLOC_ARENA_MAX=1, unless that is given): glibc has one for each thread in which
+//       V8 optimises code, and keeps there what was freed, 2 to 10 MiB more until step 8,000 (bench/results/reliability-2026-11-28.md).
 // gpu   The training loop on a device that counts and computes nothing: buffers, their bytes, pipelines; heap.
 
+import { spawnSync } from "node:child_process";
 import { readdir } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import type { Encoded } from "../src/data/batch.ts";
@@ -121,6 +124,12 @@ async function gpu(): Promise<void> {
   report(`${steps} steps on a device that counts, a snapshot every 100`, seen);
 }
 
+// The C library reads it when a process begins.
+if (process.env.MALLOC_ARENA_MAX === undefined) {
+  const env = { ...process.env, MALLOC_ARENA_MAX: "1" };
+  const again = spawnSync(process.execPath, [...process.execArgv, ...process.argv.slice(1)], { env, stdio: "inherit" });
+  process.exit(again.status ?? 1);
+}
 const parts = positionals.length > 0 ? positionals : ["wasm", "gpu"];
 console.log(`Soak; ${machine()}\n`);
 for (const part of parts) {
