@@ -79,6 +79,26 @@ const actions = {
     return { first, second, metrics, again };
   },
 
+  /** Trains until it has done so seen, hidden, seen and hidden again. */
+  async switched() {
+    const controller = new AbortController();
+    const run = web.distill(options({ epochs: 300, threads: 1, signal: controller.signal }));
+    const states: string[] = [];
+    let since = 0;
+    for await (const event of run) {
+      if (event.type !== "step") continue;
+      since++;
+      if (states.at(-1) !== document.visibilityState) {
+        states.push(document.visibilityState);
+        since = 0;
+        console.log(`trains while ${document.visibilityState}`);
+      }
+      if (states.length === 4 && since === 10) controller.abort();
+    }
+    const result = await run.result;
+    return { states, steps: result.steps, hash: await hash(weights(result)) };
+  },
+
   async abort() {
     const controller = new AbortController();
     const run = web.distill(options({ epochs: 1000, signal: controller.signal }));

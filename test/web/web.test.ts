@@ -1,27 +1,43 @@
 // limbeck/web in real browsers: the same student as in Node, from a page that only sends and receives messages, and errors that say what is wrong.
 
-import { type Browser, launch } from "puppeteer-core";
+import { type Browser, launch, type Page } from "puppeteer-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { memoryFiles } from "../../src/formats/files.ts";
 import { distill, loadModel } from "../../src/index.ts";
+import { sha256 } from "../../src/sha256.ts";
 import type { Prediction } from "../../src/train/predictions.ts";
 import { browsers, find } from "../hosts/remote.ts";
 import { OPTIONS, reviews, teacherFiles } from "./inputs.ts";
 import { type Site, serveSite } from "./server.ts";
 
 let [site, other]: Site[] = [];
+/** What puppeteer asks of Chromium for hidden tabs, and a user does not. */
+const UNTHROTTLED = [
+  "--disable-background-timer-throttling",
+  "--disable-backgrounding-occluded-windows",
+  "--disable-renderer-backgrounding",
+];
 /** The student of Node, one thread. */
 let student: { sha256?: string; predicted: Prediction[] };
+/** The weights of Node's student when it has taken so many steps of a longer run. */
+let after: (steps: number) => Promise<string>;
 const TEXTS = ["the soup was not good", "lovely"];
 
 beforeAll(async () => {
   [site, other] = await Promise.all([serveSite("test/web/page.ts"), serveSite("test/web/page.ts")]);
   const teacher = memoryFiles(await teacherFiles(), "teacher");
   const shared = { ...OPTIONS, teacher, train: reviews(64), threads: 1 };
-  const { sha256 } = await distill({ ...shared, out: memoryFiles(undefined, "out") }).result;
+  const whole = await distill({ ...shared, out: memoryFiles(undefined, "out") }).result;
   const { model } = await distill({ ...shared, maxSteps: 4 }).result;
   using classifier = await loadModel(model, { device: "wasm", threads: 1 });
-  student = { sha256, predicted: await classifier.predict(TEXTS) };
+  student = { sha256: whole.sha256, predicted: await classifier.predict(TEXTS) };
+  after = async (steps) => {
+    const [controller, out] = [new AbortController(), memoryFiles(undefined, "out")];
+    const run = distill({ ...shared, out, epochs: 300, loggingSteps: 1, signal: controller.signal });
+    for await (const event of run) if (event.type === "step" && event.step === steps) controller.abort();
+    expect((await run.result).steps).toBe(steps);
+    return sha256(await out.read("model.safetensors"));
+  };
 });
 afterAll(() => {
   site.close();
@@ -35,15 +51,28 @@ describe.each(browsers)("in $name", ({ name, programs, options }) => {
   beforeAll(async () => {
     if (skipped) return;
     if (!("path" in program)) throw new Error(program.missing);
-    browser = await launch({ ...options, executablePath: program.path, headless: true });
+    const given = { ...options, executablePath: program.path, headless: true, ignoreDefaultArgs: UNTHROTTLED };
+    browser = await launch(given);
   });
   afterAll(() => browser?.close());
 
   /** Calls an action of page.ts in a new page. */
-  async function act<T = Record<string, unknown>>(place: string, action: string, ...given: unknown[]): Promise<T> {
+  const act = <T = Record<string, unknown>>(place: string, action: string, ...given: unknown[]) =>
+    watched<T>(() => {}, place, action, ...given);
+
+  /** The same; `hear` is told each line that the page prints. */
+  async function watched<T>(
+    hear: (text: string, page: Page) => void,
+    place: string,
+    action: string,
+    ...given: unknown[]
+  ): Promise<T> {
     const page = await browser.newPage();
     const said: string[] = [];
-    page.on("console", (message) => said.push(message.text()));
+    page.on("console", (message) => {
+      said.push(message.text());
+      hear(message.text(), page);
+    });
     page.on("pageerror", (error) => said.push(String(error)));
     try {
       await page.goto(`${site.url}/${place}/`);
@@ -97,6 +126,23 @@ describe.each(browsers)("in $name", ({ name, programs, options }) => {
 
   it("a run waits for no timer and no frame", async () => {
     expect(await act("untimed", "distill", { threads: 2 })).toMatchObject({ complete: true, sha256: student.sha256 });
+  });
+
+  it("a run goes on in a hidden tab, whenever tabs are switched, to the same bytes", async () => {
+    const other = await browser.newPage();
+    let switched = 0;
+    const turn = (text: string, page: Page) => {
+      if (!text.startsWith("trains while ") || switched === 3) return;
+      switched++;
+      (text.endsWith("visible") ? other : page).bringToFront().catch(() => {});
+    };
+    try {
+      const found = await watched<{ states: string[]; steps: number; hash: string }>(turn, "isolated", "switched");
+      expect(found.states).toEqual(["visible", "hidden", "visible", "hidden"]);
+      expect(found.hash).toBe(await after(found.steps));
+    } finally {
+      await other.close();
+    }
   });
 
   it("a signal ends a run after its step, with the student so far; a loop that is left ends it, too", async () => {
