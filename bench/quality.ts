@@ -10,7 +10,8 @@
 import { appendFile, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual, parseArgs } from "node:util";
-import { type Example, readDataset } from "../src/data/dataset.ts";
+import { readDataset } from "../src/data/dataset.ts";
+import type { Example, Examples } from "../src/data/examples.ts";
 import { serializeSafetensors } from "../src/formats/safetensors.ts";
 import {
   type Classifier,
@@ -340,7 +341,7 @@ async function afterText(
 
 interface HeldOut {
   readonly name: string;
-  readonly examples: readonly Example[];
+  readonly examples: Examples;
 }
 
 const heldOut: HeldOut[] = [];
@@ -385,7 +386,7 @@ function judgement(model: Model, bytes: number, probabilities: readonly number[]
 
 /** Milliseconds of a sentence: each in turn, the best of three, the median over forty rows. */
 async function latencies(models: readonly Classifier[]): Promise<number[]> {
-  const rows = heldOut.flatMap(({ examples }) => examples);
+  const rows = heldOut.flatMap(({ examples }) => [...examples]);
   const times = models.map((): number[] => []);
   for (let i = 0; i < 40; i++) {
     const row = [textOf(rows[Math.floor((i * rows.length) / 40)])];

@@ -174,6 +174,10 @@ export const errorCodes = {
       "A label is not one of the model's, or no number where one is needed.",
       "Correct the row; for ids counted from 1, subtract 1.",
     ],
+    TOO_MANY_LABELS: [
+      "The label column has a value of its own in nearly every row.",
+      "Name the right column with `--label-column`, or say `--task regression`.",
+    ],
     MIXED_LABELS: ["Labels are names in some rows and fractions in others.", "Say `--task`, or correct the rows."],
     BAD_SOFT_LABELS: [
       "A row's soft labels are no probabilities (from 0 to 1, of sum 1), or no numbers.",

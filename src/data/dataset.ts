@@ -3,26 +3,15 @@
 
 import { InputError } from "../errors.ts";
 import { quote } from "../formats/files.ts";
-import { type Tagged, type Tags, wordsOf } from "./augmentation/words.ts";
+import { sha256 } from "../sha256.ts";
+import { type Tags, wordsOf } from "./augmentation/words.ts";
+import { DistinctTexts, type Example, Examples } from "./examples.ts";
 import { classesOfColumns, readSoftLabels, type SoftForm, type SoftLabelColumns } from "./softLabels.ts";
 import { BadRows, isInteger, isNumber, type Row, readTable, type Table, type TableOptions } from "./table.ts";
 
 export type Kind = "classification" | "regression";
 
-export interface Example {
-  text: string;
-  pair?: string;
-  /** A class id, or a score for regression; absent on unlabelled rows. */
-  label?: number;
-  /** The physical line where the row starts. */
-  line: number;
-  /** The part of speech of each word of text and pair, where a column of the file has them. */
-  tags?: Tagged;
-  /** A teacher's logits, where columns of the file have its soft labels. [C] */
-  soft?: readonly number[];
-}
-
-export interface DatasetOptions extends Omit<TableOptions, "isHeader"> {
+export interface DatasetOptions extends Omit<TableOptions, "isColumn"> {
   /** A column is a name of the header or a 0-based index. */
   textColumn?: string | number;
   pairColumn?: string | number;
@@ -41,7 +30,7 @@ export interface DatasetOptions extends Omit<TableOptions, "isHeader"> {
 
 export interface Dataset {
   file: string;
-  examples: Example[];
+  examples: Examples;
   pair: boolean;
   kind: Kind;
   /** Undefined for regression, and where neither the options nor the file give labels. */
@@ -87,55 +76,60 @@ export async function readDataset(bytes: Uint8Array, file: string, options: Data
   const told = [textColumn, pairColumn, labelColumn, tagColumn, pairTagColumn, ...soft].filter(
     (column) => typeof column === "string" && !/^\d+$/.test(column),
   );
-  const isHeader = (cells: string[]) =>
-    cells.some((cell) => KNOWN_COLUMNS.has(cell.trim().toLowerCase()) || told.includes(cell.trim()));
-  const table = readTable(bytes, file, bad, { ...options, isHeader });
+  const isColumn = (name: string) => KNOWN_COLUMNS.has(name.trim().toLowerCase()) || told.includes(name.trim());
+  const fingerprint = await sha256(bytes);
+  const table = readTable(bytes, file, bad, { ...options, isColumn });
   const empty = (found: string) =>
     new InputError("EMPTY_FILE", `the file has ${found}; at least one example is needed.`, { where: file });
-  const onlyBad = () => empty(`only malformed rows (${bad.found.length})`);
-  if (table.rows.length === 0) {
-    throw bad.found.length ? onlyBad() : empty(table.columns?.length ? "a header and no rows" : "no rows");
+  const onlyBad = () => empty(`only malformed rows (${bad.count})`);
+  if (table.length === 0) {
+    throw bad.count ? onlyBad() : empty(table.columns?.length ? "a header and no rows" : "no rows");
   }
   const notes: string[] = [];
   const columns = pickColumns(table, file, options, notes);
   const softForm = softFormOf(options, file);
-  const read = table.rows.flatMap((row) => readRow(row, table, columns, softForm, bad));
-  const labels = settleLabels(
-    read,
-    file,
-    softForm ? withClasses(options, read, table, columns, file) : options,
-    bad,
-    notes,
-  );
-  const examples = read.flatMap(({ text, pair, line, tags, soft }, index): Example[] => {
-    const label = labels.values[index];
-    if (label === "bad") return [];
-    const optional = { ...(pair === undefined ? {} : { pair }), ...(label === undefined ? {} : { label }) };
-    return [
-      { text, ...optional, line, ...(tags === undefined ? {} : { tags }), ...(soft === undefined ? {} : { soft }) },
-    ];
+  const readExample = exampleReader(table, columns, softForm);
+  table.keep((row) => readExample(row, bad) !== undefined);
+  const labelOf = labelReader(columns);
+  const present = () => labelsOf(table, labelOf);
+  const named = softForm ? withClasses(options, present(), table, columns, file, bytes.length) : options;
+  const labels = settleLabels(present, file, bytes.length, named, notes);
+  table.keep((row) => {
+    const label = labelOf(row);
+    if (label === undefined || labels.value(label) !== undefined) return true;
+    bad.report(row.line, labels.wrong(label), "BAD_LABEL");
+    return false;
   });
-  const labelled = examples.filter(({ label }) => label !== undefined).length;
-  if (examples.length === 0) throw onlyBad();
+  if (table.length === 0) throw onlyBad();
+  const examples = new Examples(table.length, (index) => {
+    const { label, ...rest } = readExample(table.row(index)) as ReadRow;
+    return label === undefined ? rest : { ...rest, label: labels.value(label) };
+  });
+  let labelled = 0;
+  /** Scores: only whether there are two. */
+  const learnt = new Set<number>();
+  for (const { label } of present()) {
+    labelled++;
+    if (labels.kind === "classification" || learnt.size < 2) learnt.add(labels.value(label) as number);
+  }
   if (columns.label !== undefined && labelled < examples.length) {
     notes.push(`${examples.length - labelled} of ${examples.length} rows have no label: they train on soft terms only`);
   }
-  if (new Set(examples.map(({ label }) => label).filter((label) => label !== undefined)).size === 1) {
+  if (learnt.size === 1) {
     notes.push(`warning: every label is the same; nothing can be learned from, or measured by, one class`);
   }
-  const learnt = new Set(examples.map(({ label }) => label));
   const absent = Object.entries(labels.label2id ?? {}).filter(([, id]) => !learnt.has(id));
-  if (absent.length > 0 && learnt.size > 1) {
+  if (absent.length > 0 && learnt.size + Number(labelled < examples.length) > 1) {
     const names = absent.slice(0, 10).map(([name]) => JSON.stringify(name));
     notes.push(`warning: ${absent.length} classes have no row: ${names.join(", ")}${absent.length > 10 ? ", …" : ""}`);
   }
-  const distinct = new Set(examples.map(({ text, pair }) => JSON.stringify([text, pair]))).size;
+  const distinct = new DistinctTexts(examples).size;
   if (distinct < examples.length) notes.push(`${examples.length - distinct} rows repeat an earlier row's text`);
   if (table.blankLines > 0) notes.push(`${table.blankLines} empty lines left out`);
-  if (bad.found.length > 0) {
-    const shown = bad.found.slice(0, 10).map(({ line, reason }) => `line ${line}: ${reason}`);
-    if (bad.found.length > shown.length) shown.push("…");
-    notes.push(`warning: ${bad.found.length} malformed rows left out: ${shown.join(" ")}`);
+  if (bad.count > 0) {
+    const shown = bad.found.map(({ line, reason }) => `line ${line}: ${reason}`);
+    if (bad.count > shown.length) shown.push("…");
+    notes.push(`warning: ${bad.count} malformed rows left out: ${shown.join(" ")}`);
   }
   return {
     file,
@@ -146,7 +140,7 @@ export async function readDataset(bytes: Uint8Array, file: string, options: Data
     ...(softForm === undefined ? {} : { softForm }),
     labelled,
     notes: notes.map((note) => `${file}: ${note}`),
-    fingerprint: await sha256(bytes),
+    fingerprint,
   };
 }
 
@@ -162,10 +156,11 @@ interface Columns {
 function pickColumns(table: Table, file: string, options: DatasetOptions, notes: string[]): Columns {
   const { textColumn, pairColumn, labelColumn } = options;
   const names = table.columns?.map((name) => name.toLowerCase());
-  const width = table.rows.reduce((most, row) => Math.max(most, row.cells.length), table.columns?.length ?? 0);
+  let width = table.columns?.length ?? 0;
+  if (!table.columns) for (const row of table) width = Math.max(width, row.width);
   const fail = (message: string): never => {
     // A file that is one wide column was most likely split at the wrong character.
-    const misread = table.format === "csv" && width === 1 && String(table.rows[0]?.cells[0]).includes("\t");
+    const misread = table.format === "csv" && width === 1 && String(table.row(0).cell(0)).includes("\t");
     const advice = misread ? " The file holds tabs: is it --format tsv?" : "";
     throw new InputError("NO_COLUMN", message + advice, { where: file });
   };
@@ -222,73 +217,96 @@ function pickColumns(table: Table, file: string, options: DatasetOptions, notes:
   return columns as Columns;
 }
 
-interface ReadRow {
-  text: string;
-  pair: string | undefined;
-  /** Trimmed; undefined when the cell is empty, null or absent. */
-  label: string | undefined;
-  line: number;
-  tags: Tagged | undefined;
-  soft: number[] | undefined;
+interface ReadRow extends Omit<Example, "label"> {
+  label?: string;
+}
+/** What a row says, or undefined: `bad` is told what is wrong with it. */
+type ReadExample = (row: Row, bad?: BadRows) => ReadRow | undefined;
+
+function exampleReader(table: Table, columns: Columns, softForm: SoftForm | undefined): ReadExample {
+  const { format } = table;
+  const titles = new Map(
+    Object.values(columns)
+      .flat()
+      .map((index) => [index, table.columns ? `column "${table.columns[index]}"` : `column ${index}`]),
+  );
+  const title = (index: number) => titles.get(index) as string;
+  const widthOf = (row: Row) => (format === "jsonl" ? "" : ` (${row.width} columns)`);
+  const labelOf = labelReader(columns);
+  const textOf = (row: Row, index: number, bad?: BadRows): string | undefined => {
+    const cell = row.cell(index);
+    if (cell === undefined) bad?.report(row.line, `the row has no ${title(index)}${widthOf(row)}.`);
+    else if (typeof cell !== "string")
+      bad?.report(row.line, `${title(index)} should hold text, it holds ${quote(cell)}.`);
+    else if (cell.trim() === "") bad?.report(row.line, `the text in ${title(index)} is empty.`);
+    else return cell;
+    return undefined;
+  };
+  const tagsOf = (row: Row, index: number, words: string, bad?: BadRows): Tags | undefined => {
+    const cell = textOf(row, index, bad);
+    if (cell === undefined) return undefined;
+    const [tags, expected] = [wordsOf(cell), wordsOf(words).length];
+    if (tags.length === expected) return tags;
+    bad?.report(row.line, `${title(index)} has ${tags.length} tags for the ${expected} words of the text.`);
+    return undefined;
+  };
+  return (row, bad) => {
+    const text = textOf(row, columns.text, bad);
+    if (text === undefined) return undefined;
+    const read: ReadRow = { text };
+    if (columns.pair !== undefined) {
+      read.pair = textOf(row, columns.pair, bad);
+      if (read.pair === undefined) return undefined;
+    }
+    if (columns.label !== undefined) {
+      const cell = row.cell(columns.label);
+      if (cell === undefined && format !== "jsonl") {
+        bad?.report(row.line, `the row has no label, ${title(columns.label)}${widthOf(row)}.`);
+        return undefined;
+      }
+      if (typeof cell === "object" && cell !== null) {
+        bad?.report(row.line, `${title(columns.label)} should hold one label, it holds ${quote(cell)}.`);
+        return undefined;
+      }
+      const label = labelOf(row);
+      if (label !== undefined) read.label = label;
+    }
+    if (softForm && columns.soft) {
+      const cells = columns.soft.map((index) => row.cell(index));
+      const soft = readSoftLabels(cells, columns.soft.map(title), softForm);
+      if (typeof soft === "string") {
+        bad?.report(row.line, soft, "BAD_SOFT_LABELS");
+        return undefined;
+      }
+      read.soft = soft;
+    }
+    if (columns.tags !== undefined) {
+      const tags = tagsOf(row, columns.tags, text, bad);
+      const pairTags =
+        tags && columns.pairTags !== undefined ? tagsOf(row, columns.pairTags, read.pair ?? "", bad) : [];
+      if (!tags || !pairTags) return undefined;
+      read.tags = [tags, pairTags];
+    }
+    return read;
+  };
 }
 
-function readRow(row: Row, table: Table, columns: Columns, softForm: SoftForm | undefined, bad: BadRows): ReadRow[] {
-  const title = (index: number) => (table.columns ? `column "${table.columns[index]}"` : `column ${index}`);
-  const reject = (reason: string): undefined => {
-    bad.report(row.line, reason);
-    return undefined;
-  };
-  const textOf = (index: number): string | undefined => {
-    const cell = row.cells[index];
-    if (cell === undefined) {
-      return reject(
-        `the row has no ${title(index)}${table.format === "jsonl" ? "" : ` (${row.cells.length} columns)`}.`,
-      );
-    }
-    if (typeof cell !== "string") return reject(`${title(index)} should hold text, it holds ${quote(cell)}.`);
-    return cell.trim() === "" ? reject(`the text in ${title(index)} is empty.`) : cell;
-  };
-  const text = textOf(columns.text);
-  if (text === undefined) return [];
-  const pair = columns.pair === undefined ? undefined : textOf(columns.pair);
-  if (columns.pair !== undefined && pair === undefined) return [];
-  let label: string | undefined;
-  if (columns.label !== undefined) {
-    const cell = row.cells[columns.label];
-    if (cell === undefined && table.format !== "jsonl") {
-      reject(`the row has no label, ${title(columns.label)} (${row.cells.length} columns).`);
-      return [];
-    }
-    if (typeof cell === "object" && cell !== null) {
-      reject(`${title(columns.label)} should hold one label, it holds ${quote(cell)}.`);
-      return [];
-    }
-    label = String(cell ?? "").trim() || undefined;
+/** Trimmed; undefined when the cell is empty, null or absent. */
+function labelReader({ label }: Columns): (row: Row) => string | undefined {
+  return (row) => (label === undefined ? undefined : String(row.cell(label) ?? "").trim() || undefined);
+}
+
+interface Labelled {
+  readonly label: string;
+  readonly row: Row;
+}
+
+/** Those that are there, with their rows. */
+function* labelsOf(table: Table, labelOf: (row: Row) => string | undefined): Generator<Labelled> {
+  for (const row of table) {
+    const label = labelOf(row);
+    if (label !== undefined) yield { label, row };
   }
-  let soft: number[] | undefined;
-  if (softForm && columns.soft) {
-    const found = readSoftLabels(
-      columns.soft.map((index) => row.cells[index]),
-      columns.soft.map(title),
-      softForm,
-    );
-    if (typeof found === "string") {
-      bad.report(row.line, found, "BAD_SOFT_LABELS");
-      return [];
-    }
-    soft = found;
-  }
-  if (columns.tags === undefined) return [{ text, pair, label, line: row.line, tags: undefined, soft }];
-  const tagsOf = (index: number, words: string): Tags | undefined => {
-    const tags = wordsOf(textOf(index) ?? "");
-    const expected = wordsOf(words).length;
-    if (tags.length === expected) return tags;
-    if (tags.length > 0) reject(`${title(index)} has ${tags.length} tags for the ${expected} words of the text.`);
-    return undefined;
-  };
-  const tags = tagsOf(columns.tags, text);
-  const pairTags = columns.pairTags === undefined ? [] : tagsOf(columns.pairTags, pair ?? "");
-  return tags && pairTags ? [{ text, pair, label, line: row.line, tags: [tags, pairTags], soft }] : [];
 }
 
 /** One column is a score of regression, several are classes. */
@@ -308,13 +326,14 @@ function softFormOf({ softLabels, task }: DatasetOptions, where: string): SoftFo
 /** The options with the class ids that columns of soft labels mean. */
 function withClasses(
   options: DatasetOptions,
-  rows: readonly ReadRow[],
+  present: Iterable<Labelled>,
   table: Table,
   { soft = [] }: Columns,
   file: string,
+  size: number,
 ): DatasetOptions {
   if (options.task === "regression") return options;
-  const labels = [...new Set(rows.flatMap(({ label }) => label ?? []))];
+  const labels = distinctLabels(present, size, file);
   if (labels.every(isInteger)) labels.sort((a, b) => Number(a) - Number(b));
   else labels.sort();
   const names = soft.map((index, id) => table.columns?.[index] ?? String(id));
@@ -324,91 +343,104 @@ function withClasses(
 interface Labels {
   kind: Kind;
   label2id: Record<string, number> | undefined;
-  /** One per row that was read; "bad" when the label is malformed and the row was skipped. */
-  values: (number | undefined | "bad")[];
+  /** Undefined for a malformed label, of which `wrong` says why. */
+  value(label: string): number | undefined;
+  wrong(label: string): string;
 }
 
-function settleLabels(rows: ReadRow[], file: string, options: DatasetOptions, bad: BadRows, notes: string[]): Labels {
-  const present = rows.filter((row): row is ReadRow & { label: string } => row.label !== undefined);
-  const convert = (toValue: (label: string) => number | undefined, reason: (label: string) => string) =>
-    rows.map(({ label, line }) => {
-      if (label === undefined) return undefined;
-      const value = toValue(label);
-      if (value !== undefined) return value;
-      bad.report(line, reason(label), "BAD_LABEL");
-      return "bad";
-    });
+/** Labels without a model's names: each has a place in the vocabulary of classes, which may grow with the file but not as it does. */
+const MOST_LABELS = 5000;
+const BYTES_OF_LABEL = 100;
 
-  const fractional = present.find(({ label }) => isNumber(label) && !isInteger(label));
-  const named = present.find(({ label }) => !isNumber(label));
+function distinctLabels(present: Iterable<Labelled>, size: number, file: string): string[] {
+  const names = new Set<string>();
+  const most = MOST_LABELS + Math.floor(size / BYTES_OF_LABEL);
+  for (const { label } of present) {
+    if (names.add(label).size > most)
+      throw new InputError(
+        "TOO_MANY_LABELS",
+        `the label column has more than ${most} different values, in a file of ${size} bytes; name another with --label-column, or say --task regression.`,
+        { where: file },
+      );
+  }
+  return [...names];
+}
+
+function settleLabels(
+  present: () => Iterable<Labelled>,
+  file: string,
+  size: number,
+  options: DatasetOptions,
+  notes: string[],
+): Labels {
+  const find = (test: (label: string) => boolean): Labelled | undefined => {
+    for (const labelled of present()) if (test(labelled.label)) return labelled;
+    return undefined;
+  };
+  const every = (test: (label: string) => boolean) => find((label) => !test(label)) === undefined;
+
   let kind = options.task;
-  if (kind === undefined && options.label2id === undefined && fractional) {
+  if (kind === undefined && options.label2id === undefined) {
+    const fractional = find((label) => isNumber(label) && !isInteger(label));
+    const named = fractional && find((label) => !isNumber(label));
     if (named) {
       throw new InputError(
         "MIXED_LABELS",
-        `the label column holds both "${named.label}" and the score ${fractional.label} (line ${fractional.line}); say --task regression or --task classification.`,
-        { where: `${file}:${named.line}` },
+        `the label column holds both "${named.label}" and the score ${fractional.label} (line ${fractional.row.line}); say --task regression or --task classification.`,
+        { where: `${file}:${named.row.line}` },
       );
     }
-    kind = "regression";
-    notes.push(`the labels are scores such as ${fractional.label}: regression`);
+    if (fractional) {
+      kind = "regression";
+      notes.push(`the labels are scores such as ${fractional.label}: regression`);
+    }
   }
   kind ??= "classification";
   if (kind === "regression") {
-    const score = (label: string) => (isNumber(label) ? Number(label) : undefined);
-    return { kind, label2id: undefined, values: convert(score, (label) => `the score "${label}" is not a number.`) };
+    const value = (label: string) => (isNumber(label) ? Number(label) : undefined);
+    return { kind, label2id: undefined, value, wrong: (label) => `the score "${label}" is not a number.` };
   }
 
   if (options.label2id === undefined) {
-    const names = [...new Set(present.map(({ label }) => label))];
+    const names = distinctLabels(present(), size, file);
     if (names.every((name) => isInteger(name))) names.sort((a, b) => Number(a) - Number(b));
     else names.sort();
-    const own = Object.fromEntries(names.map((name, id) => [name, id]));
-    const ids = new Map(names.map((name, id) => [name, id]));
-    return { kind, label2id: names.length ? own : undefined, values: rows.map(({ label }) => ids.get(label ?? "")) };
-  }
-
-  const ids = new Map(Object.entries(options.label2id));
-  const isId = (label: string) => /^\d+$/.test(label) && Number(label) < ids.size;
-  const noneNamed = !present.some(({ label }) => ids.has(label));
-  if (noneNamed && present.length > 0 && present.every(({ label }) => isId(label))) {
-    notes.push(`no label is a name of the model's (${listed(ids)}), all are integers under ${ids.size}: taken as ids`);
     return {
-      kind,
-      label2id: { ...options.label2id },
-      values: rows.map(({ label }) => (label ? Number(label) : undefined)),
+      ...namedLabels(Object.fromEntries(names.map((name, id) => [name, id]))),
+      ...(names.length ? {} : { label2id: undefined }),
     };
   }
-  if (noneNamed && present.length > 0 && present.every(({ label }) => isInteger(label))) {
-    // Not a matter for --skip-bad: the rows that would be left, taken as ids, could all mean another class.
-    const { label, line } = present.find((row) => !isId(row.label))!;
-    const oneBased = present.every((row) => Number(row.label) >= 1 && Number(row.label) <= ids.size);
-    const advice = oneBased
-      ? "The labels count from 1, ids from 0: subtract 1, or write the names."
-      : "Mend the labels.";
-    throw new InputError(
-      "BAD_LABEL",
-      `the label "${label}" is no id from 0 to ${ids.size - 1}, and no name of the model's: ${listed(ids)}. ${advice}`,
-      { where: `${file}:${line}` },
-    );
+
+  const given = namedLabels({ ...options.label2id });
+  const { count, value } = given;
+  const isId = (label: string) => /^\d+$/.test(label) && Number(label) < count;
+  const someInteger = find(() => true) && every((label) => value(label) === undefined && isInteger(label));
+  if (!someInteger) return given;
+  const wrong = find((label) => !isId(label));
+  if (!wrong) {
+    notes.push(`no label is a name of the model's (${given.listed}), all are integers under ${count}: taken as ids`);
+    return { ...given, value: Number };
   }
+  // Not a matter for --skip-bad: the rows that would be left, taken as ids, could all mean another class.
+  const oneBased = every((label) => Number(label) >= 1 && Number(label) <= count);
+  const advice = oneBased ? "The labels count from 1, ids from 0: subtract 1, or write the names." : "Mend the labels.";
+  throw new InputError(
+    "BAD_LABEL",
+    `the label "${wrong.label}" is no id from 0 to ${count - 1}, and no name of the model's: ${given.listed}. ${advice}`,
+    { where: `${file}:${wrong.row.line}` },
+  );
+}
+
+function namedLabels(label2id: Record<string, number>): Labels & { listed: string; count: number } {
+  const ids = new Map(Object.entries(label2id));
+  const listed = quotedNames([...ids.keys()]);
   return {
-    kind,
-    label2id: { ...options.label2id },
-    values: convert(
-      (label) => ids.get(label),
-      (label) => `the label "${label}" is not one of the model's: ${listed(ids)}.`,
-    ),
+    ...{ kind: "classification", label2id, listed, count: ids.size, value: (label) => ids.get(label) },
+    wrong: (label) => `the label "${label}" is not one of the model's: ${listed}.`,
   };
 }
 
-function listed(ids: Map<string, number>): string {
-  const names = [...ids.keys()];
+function quotedNames(names: readonly string[]): string {
   const shown = names.slice(0, 20).map((name) => `"${name}"`);
   return names.length > 20 ? `${shown.join(", ")} and ${names.length - 20} more` : shown.join(", ");
-}
-
-async function sha256(bytes: Uint8Array): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>);
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

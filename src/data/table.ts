@@ -5,35 +5,37 @@
 //   lines  every line is one text
 //   trec   "label text", the label up to the first space
 // Only \n and \r\n end rows; an empty line is no row, and in tsv and lines neither is one of spaces alone. Malformed rows stop the reading, or up to `skipBad` are listed.
+// Kept are the file's bytes and where each row begins, 4 bytes a row: strings and cells would be 20 times a file of short rows. A row is read anew
+// whenever it is asked for.
 
 import type { ErrorCode } from "../errorCodes.ts";
 import { InputError } from "../errors.ts";
-import { parseJson } from "../formats/json.ts";
+import { isObject, type JsonObject, parseJson } from "../formats/json.ts";
+import { TextFile } from "./textFile.ts";
 
 export type Format = "tsv" | "csv" | "jsonl" | "lines" | "trec";
 export const FORMATS: readonly Format[] = ["tsv", "csv", "jsonl", "lines", "trec"];
 
 /** A cell is a string, or whatever JSON holds; `undefined` where the row has no such column. */
 export interface Row {
-  line: number;
-  cells: unknown[];
-}
-
-export interface Table {
-  format: Format;
-  /** Undefined when the file has no header. */
-  columns: string[] | undefined;
-  rows: Row[];
-  blankLines: number;
+  readonly line: number;
+  readonly width: number;
+  cell(index: number): unknown;
 }
 
 export interface TableOptions {
   format?: Format;
   encoding?: string;
-  /** Whether the first row names the columns (tsv and csv); "auto" asks `isHeader`. */
+  /** Whether the first row names the columns (tsv and csv); "auto" asks `isColumn`. */
   header?: boolean | "auto";
-  isHeader?: (cells: string[]) => boolean;
+  /** Whether somebody looks for a column of this name. */
+  isColumn?: (name: string) => boolean;
 }
+
+/** As many as a spreadsheet has at most (Excel's last one is XFD). */
+const MOST_COLUMNS = 16_384;
+/** Malformed rows that are listed; the others are counted. */
+const LISTED = 10;
 
 const INTEGER = /^[+-]?\d+$/;
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
@@ -42,36 +44,101 @@ export const isNumber = (cell: string) => NUMBER.test(cell) && Number.isFinite(N
 
 /** Counts malformed rows of one file; the one past the allowance stops the reading. */
 export class BadRows {
+  /** The first of them. */
   readonly found: { line: number; reason: string }[] = [];
   readonly #file: string;
   readonly #allowed: number;
+  #count = 0;
 
   constructor(file: string, allowed: number) {
     this.#file = file;
     this.#allowed = allowed;
   }
 
+  get count(): number {
+    return this.#count;
+  }
+
   report(line: number, reason: string, code: ErrorCode = "BAD_ROW"): void {
-    if (this.found.length >= this.#allowed) {
+    if (this.#count >= this.#allowed) {
       const advice =
         this.#allowed === 0
           ? "Mend the row, or allow some such rows with --skip-bad N."
           : `${this.#allowed} bad rows were allowed and skipped before this one (--skip-bad ${this.#allowed}).`;
       throw new InputError(code, `${reason} ${advice}`, { where: `${this.#file}:${line}` });
     }
-    this.found.push({ line, reason });
+    if (this.#count++ < LISTED) this.found.push({ line, reason });
+  }
+}
+
+const [NUL, TAB, NEWLINE, RETURN, SPACE, QUOTE, COMMA] = [0x00, 0x09, 0x0a, 0x0d, 0x20, 0x22, 0x2c];
+const NUL_REASON = "the row holds a NUL character; is the file UTF-16 or binary?";
+
+/** Rows in their order, each read when it is asked for. */
+export class Table {
+  readonly format: Format;
+  /** Undefined when the file has no header. */
+  columns: string[] | undefined;
+  blankLines = 0;
+  readonly #read: ReadRecord;
+  #starts: Uint32Array | Float64Array;
+
+  constructor(text: TextFile, format: Format, bad: BadRows, isColumn: (name: string) => boolean) {
+    this.format = format;
+    const names: string[] = [];
+    if (format === "trec") this.columns = ["label", "text"];
+    if (format === "jsonl") this.columns = names;
+    const { bytes } = text;
+    this.#read = recordsOf(text, format, names, isColumn);
+    let lines = 1;
+    for (let i = text.start; i < bytes.length; i++) if (bytes[i] === NEWLINE && bytes[i - 1] !== NEWLINE) lines++;
+    const starts = new (bytes.length < 2 ** 32 ? Uint32Array : Float64Array)(lines);
+    let count = 0;
+    for (let at = text.start; at < bytes.length; ) {
+      const { row, blank, next } = this.#read(at, bad);
+      if (row) starts[count++] = at;
+      if (blank) this.blankLines++;
+      at = next;
+    }
+    // Where most lines are no rows, the places of all of them are not kept.
+    this.#starts = 2 * count < lines ? starts.slice(0, count) : starts.subarray(0, count);
+  }
+
+  get length(): number {
+    return this.#starts.length;
+  }
+
+  row(index: number): Row {
+    return this.#read(this.#starts[index]).row as Row;
+  }
+
+  *[Symbol.iterator](): Generator<Row> {
+    for (let i = 0; i < this.length; i++) yield this.row(i);
+  }
+
+  /** Leaves the others out. */
+  keep(test: (row: Row, index: number) => boolean): void {
+    let count = 0;
+    for (let i = 0; i < this.length; i++) if (test(this.row(i), i)) this.#starts[count++] = this.#starts[i];
+    this.#starts = this.#starts.subarray(0, count);
   }
 }
 
 export function readTable(bytes: Uint8Array, file: string, bad: BadRows, options: TableOptions = {}): Table {
-  const format = options.format ?? formatOf(file);
-  const text = decode(bytes, file, options.encoding ?? "utf-8");
-  if (format === "jsonl") return readJsonLines(text, bad);
-  const table: Table = { format, columns: undefined, rows: [], blankLines: 0 };
-  if (format === "csv") readCsv(text, bad, table);
-  else for (const [line, content] of lines(text)) readLine(line, content, format, bad, table);
-  if (format === "trec") table.columns = ["label", "text"];
-  if (format === "tsv" || format === "csv") takeHeader(table, bad, options);
+  const { format = formatOf(file), encoding = "utf-8", header = "auto", isColumn = () => false } = options;
+  const table = new Table(new TextFile(bytes, file, encoding), format, bad, isColumn);
+  if ((format !== "tsv" && format !== "csv") || table.length === 0 || header === false) return table;
+  const first = table.row(0);
+  const { width } = first;
+  const names = Array.from({ length: width }, (_, i) => String(first.cell(i)).trim());
+  if (header === "auto" && !names.some(isColumn)) return table;
+  table.columns = names;
+  // More cells than names means that a separator inside a cell shifted the rest; fewer may lack only unused columns.
+  table.keep((row, i) => {
+    if (i === 0 || row.width <= width) return i > 0;
+    bad.report(row.line, `the row has ${row.width} columns, the header names ${width}.`);
+    return false;
+  });
   return table;
 }
 
@@ -87,208 +154,186 @@ function formatOf(file: string): Format {
   );
 }
 
-/** Text of the bytes without a BOM, or an error that says where they stop being in that encoding. */
-export function decode(bytes: Uint8Array, file: string, encoding: string): string {
-  let decoder: TextDecoder;
-  try {
-    decoder = new TextDecoder(encoding, { fatal: true });
-  } catch (cause) {
-    throw new InputError(
-      "UNKNOWN_ENCODING",
-      `encoding "${encoding}" is not one that TextDecoder knows; try utf-8, latin1, utf-16le or windows-1251.`,
-      { where: file, cause },
-    );
+/** What begins at a byte, and where the next record does. */
+interface Found {
+  readonly next: number;
+  /** Absent when the record is malformed, which `bad` is told, or an empty line. */
+  readonly row?: Row;
+  readonly blank?: true;
+}
+type ReadRecord = (start: number, bad?: BadRows) => Found;
+
+function recordsOf(text: TextFile, format: Format, names: string[], isColumn: (name: string) => boolean): ReadRecord {
+  if (format === "jsonl") return jsonRecords(text, names, isColumn);
+  return format === "csv" ? csvRecords(text) : lineRecords(text, format);
+}
+
+/** Cells that lie between each two of these places. */
+class CellRow implements Row {
+  constructor(
+    readonly text: TextFile,
+    readonly start: number,
+    readonly places: readonly number[],
+  ) {}
+
+  get line(): number {
+    return this.text.lineAt(this.start);
   }
-  try {
-    return decoder.decode(bytes);
-  } catch (cause) {
-    const offset = validPrefix(bytes, encoding);
-    let line = 1;
-    for (let i = 0; i < offset; i++) if (bytes[i] === 10) line++;
-    const mark = bytes[0] * 256 + bytes[1];
-    const likely = mark === 0xfffe ? "utf-16le" : mark === 0xfeff ? "utf-16be" : "latin1";
-    const advice =
-      decoder.encoding === likely ? "Name the right one with --encoding." : `Try --encoding ${likely}, or convert it.`;
-    const found = offset < bytes.length ? `0x${bytes[offset].toString(16).padStart(2, "0")}` : "the end of the file";
-    throw new InputError("BAD_ENCODING", `not ${decoder.encoding} at byte ${offset} (${found}). ${advice}`, {
-      where: `${file}:${line}`,
-      cause,
-    });
+
+  get width(): number {
+    return this.places.length / 2;
+  }
+
+  cell(index: number): string | undefined {
+    if (index >= this.width) return undefined;
+    const from = this.places[2 * index];
+    const content = this.text.slice(from, this.places[2 * index + 1]);
+    // In front of other cells there is a separator.
+    return this.text.bytes[from - 1] === QUOTE ? content.replaceAll('""', '"') : content;
   }
 }
 
-/** How many bytes from the start are whole characters of the encoding. */
-function validPrefix(bytes: Uint8Array, encoding: string): number {
-  const decodes = (length: number, stream: boolean): boolean => {
-    try {
-      new TextDecoder(encoding, { fatal: true }).decode(bytes.subarray(0, length), { stream });
-      return true;
-    } catch {
-      return false;
+class ObjectRow implements Row {
+  constructor(
+    readonly text: TextFile,
+    readonly start: number,
+    readonly value: JsonObject,
+    readonly names: readonly string[],
+  ) {}
+
+  get line(): number {
+    return this.text.lineAt(this.start);
+  }
+
+  get width(): number {
+    return this.names.length;
+  }
+
+  cell(index: number): unknown {
+    return this.value[this.names[index]];
+  }
+}
+
+const TOO_WIDE = `the row has more than ${MOST_COLUMNS} columns; is it another format?`;
+
+function lineRecords(text: TextFile, format: Format): ReadRecord {
+  const { bytes } = text;
+  return (start, bad) => {
+    const newline = text.lineEnd(start);
+    const next = newline + 1;
+    const end = text.beforeReturn(start, newline);
+    const places = [start];
+    let blank: true | undefined = true;
+    let nul = false;
+    for (let i = start; i < end; i++) {
+      const byte = bytes[i];
+      if (byte !== SPACE) blank = undefined;
+      // Most letters are done here.
+      if (byte > SPACE) continue;
+      if (byte === NUL) nul = true;
+      const cut = format === "tsv" ? byte === TAB : format === "trec" && byte === SPACE && places.length === 1;
+      if (cut && places.length < 2 * MOST_COLUMNS + 1) places.push(i, i + 1);
+    }
+    places.push(end);
+    if (blank) return { next, blank };
+    if (nul) bad?.report(text.lineAt(start), NUL_REASON);
+    else if (format === "trec" && (places.length === 2 || places[1] === start))
+      bad?.report(text.lineAt(start), 'a "label text" row needs a label, a space and a text.');
+    else if (places.length > 2 * MOST_COLUMNS) bad?.report(text.lineAt(start), TOO_WIDE);
+    else return { next, row: new CellRow(text, start, places) };
+    return { next };
+  };
+}
+
+function csvRecords(text: TextFile): ReadRecord {
+  const { bytes } = text;
+  const closingQuote = (from: number): number => {
+    for (let at = from; ; at += 2) {
+      at = bytes.indexOf(QUOTE, at);
+      if (at < 0 || bytes[at + 1] !== QUOTE) return at;
     }
   };
-  // A streaming decoder forgives a character that is cut at the end, so "decodes" is monotone in the length.
-  let good = 0;
-  let bad = bytes.length + 1;
-  while (bad - good > 1) {
-    const middle = (good + bad) >> 1;
-    if (decodes(middle, true)) good = middle;
-    else bad = middle;
-  }
-  while (good > 0 && !decodes(good, false)) good--;
-  return good;
-}
-
-function* lines(text: string): Generator<[line: number, content: string]> {
-  let start = 0;
-  for (let line = 1; start < text.length; line++) {
-    let end = text.indexOf("\n", start);
-    if (end < 0) end = text.length;
-    const returned = end > start && end < text.length && text[end - 1] === "\r" ? 1 : 0;
-    yield [line, text.slice(start, end - returned)];
-    start = end + 1;
-  }
-}
-
-const UNQUOTED = /[^",\n]*/y;
-const NUL_REASON = "the row holds a NUL character; is the file UTF-16 or binary?";
-
-function readLine(line: number, content: string, format: Format, bad: BadRows, table: Table): void {
-  if (/^ *$/.test(content)) {
-    table.blankLines++;
-    return;
-  }
-  if (content.includes("\0")) {
-    bad.report(line, NUL_REASON);
-    return;
-  }
-  if (format === "trec") {
-    const space = content.indexOf(" ");
-    if (space <= 0) {
-      bad.report(line, 'a "label text" row needs a label, a space and a text.');
-      return;
-    }
-    table.rows.push({ line, cells: [content.slice(0, space), content.slice(space + 1)] });
-  } else {
-    table.rows.push({ line, cells: format === "lines" ? [content] : content.split("\t") });
-  }
-}
-
-function readCsv(text: string, bad: BadRows, table: Table): void {
-  let at = 0;
-  let line = 1;
-  const lineEnd = (from: number): number => {
-    const end = text.indexOf("\n", from);
-    return end < 0 ? text.length : end;
-  };
-
-  /** One record from `at`; a reason when it is malformed, and then `at` stands where reading can go on. */
-  const record = (cells: string[]): string | undefined => {
+  return (start, bad) => {
+    const places: number[] = [];
+    let at = start;
     for (;;) {
-      if (text[at] === '"') {
-        const opened = line;
-        const afterOpening = at + 1;
-        let cell = "";
-        for (let from = afterOpening; ; ) {
-          const quote = text.indexOf('"', from);
-          if (quote < 0) {
-            at = lineEnd(afterOpening);
-            return `the quote opened on line ${opened} is never closed.`;
-          }
-          cell += text.slice(from, quote);
-          if (text[quote + 1] !== '"') {
-            at = quote + 1;
-            break;
-          }
-          cell += '"';
-          from = quote + 2;
+      if (bytes[at] === QUOTE) {
+        const opened = at;
+        const closed = closingQuote(opened + 1);
+        if (closed < 0) {
+          bad?.report(text.lineAt(start), `the quote opened on line ${text.lineAt(opened)} is never closed.`);
+          return { next: text.lineEnd(opened) + 1 };
         }
-        line += cell.split("\n").length - 1;
-        cells.push(cell);
-        if (text[at] === "\r" && text[at + 1] === "\n") at++;
-        if (at < text.length && text[at] !== "," && text[at] !== "\n") {
-          at = lineEnd(at);
-          return `text follows the quote that opened on line ${opened} and closed on line ${line}; inside quotes, write a quote twice.`;
+        places.push(opened + 1, closed);
+        at = closed + 1;
+        if (bytes[at] === RETURN && bytes[at + 1] === NEWLINE) at++;
+        if (at < bytes.length && bytes[at] !== COMMA && bytes[at] !== NEWLINE) {
+          bad?.report(
+            text.lineAt(start),
+            `text follows the quote that opened on line ${text.lineAt(opened)} and closed on line ${text.lineAt(closed)}; inside quotes, write a quote twice.`,
+          );
+          return { next: text.lineEnd(at) + 1 };
         }
       } else {
         // One pass: a search for the comma alone would run to the end of a file that has none.
-        UNQUOTED.lastIndex = at;
-        UNQUOTED.test(text);
-        const stop = UNQUOTED.lastIndex;
-        if (text[stop] === '"') {
-          at = lineEnd(stop);
-          return "a quote stands inside an unquoted cell; quote the whole cell and write its quotes twice.";
+        let stop = at;
+        while (stop < bytes.length && bytes[stop] !== COMMA && bytes[stop] !== NEWLINE && bytes[stop] !== QUOTE) stop++;
+        if (bytes[stop] === QUOTE) {
+          bad?.report(
+            text.lineAt(start),
+            "a quote stands inside an unquoted cell; quote the whole cell and write its quotes twice.",
+          );
+          return { next: text.lineEnd(stop) + 1 };
         }
-        const returned = text[stop] === "\n" && stop > at && text[stop - 1] === "\r" ? 1 : 0;
-        const cell = text.slice(at, stop - returned);
-        cells.push(cell);
+        places.push(at, bytes[stop] === NEWLINE ? text.beforeReturn(at, stop) : stop);
         at = stop;
       }
-      if (text[at] !== ",") return undefined;
+      if (places.length > 2 * MOST_COLUMNS) {
+        bad?.report(text.lineAt(start), TOO_WIDE);
+        return { next: text.lineEnd(at) + 1 };
+      }
+      if (bytes[at] !== COMMA) break;
       at++;
     }
-  };
-
-  while (at < text.length) {
-    const cells: string[] = [];
-    const start = at;
-    const firstLine = line;
-    let reason = record(cells);
-    if (reason === undefined && text.slice(start, at).includes("\0")) reason = NUL_REASON;
-    if (reason !== undefined) bad.report(firstLine, reason);
-    else if (cells.length === 1 && cells[0] === "" && text[start] !== '"') table.blankLines++;
-    else table.rows.push({ line: firstLine, cells });
-    at++;
-    line++;
-  }
-}
-
-function takeHeader(table: Table, bad: BadRows, options: TableOptions): void {
-  const { header = "auto", isHeader = () => false } = options;
-  const cells = table.rows[0]?.cells as string[] | undefined;
-  if (cells === undefined || header === false || (header === "auto" && !isHeader(cells))) return;
-  table.columns = cells.map((cell) => cell.trim());
-  const width = table.columns.length;
-  // More cells than names means that a separator inside a cell shifted the rest; fewer may lack only unused columns.
-  table.rows = table.rows.slice(1).filter((row) => {
-    if (row.cells.length <= width) return true;
-    bad.report(row.line, `the row has ${row.cells.length} columns, the header names ${width}.`);
-    return false;
-  });
-}
-
-function readJsonLines(text: string, bad: BadRows): Table {
-  const table: Table = { format: "jsonl", columns: [], rows: [], blankLines: 0 };
-  const indices = new Map<string, number>();
-  for (const [line, content] of lines(text)) {
-    if (content === "") {
-      table.blankLines++;
-      continue;
+    const next = at + 1;
+    if (bytes.subarray(start, at).includes(NUL)) {
+      bad?.report(text.lineAt(start), NUL_REASON);
+      return { next };
     }
+    if (places.length === 2 && places[0] === places[1] && bytes[start] !== QUOTE) return { next, blank: true };
+    return { next, row: new CellRow(text, start, places) };
+  };
+}
+
+/** Names are collected as they come; of a file with very many only those that somebody looks for. */
+function jsonRecords(text: TextFile, names: string[], isColumn: (name: string) => boolean): ReadRecord {
+  const known = new Set<string>();
+  return (start, bad) => {
+    const newline = text.lineEnd(start);
+    const next = newline + 1;
+    const end = text.beforeReturn(start, newline);
+    if (start === end) return { next, blank: true };
     let value: unknown;
     try {
-      value = parseJson(content, { where: "" });
+      value = parseJson(text.slice(start, end), { where: "" });
     } catch (cause) {
       if (!(cause instanceof InputError)) throw cause;
-      bad.report(line, `not a JSON value: ${cause.message} One object a line is expected.`);
-      continue;
+      bad?.report(text.lineAt(start), `not a JSON value: ${cause.message} One object a line is expected.`);
+      return { next };
     }
-    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    if (!isObject(value)) {
       const found = Array.isArray(value) ? "an array" : value === null ? "null" : `a ${typeof value}`;
-      bad.report(line, `the line holds ${found}, expected an object such as {"text": "…", "label": "…"}.`);
-      continue;
+      bad?.report(
+        text.lineAt(start),
+        `the line holds ${found}, expected an object such as {"text": "…", "label": "…"}.`,
+      );
+      return { next };
     }
-    const cells: unknown[] = [];
-    for (const [name, cell] of Object.entries(value)) {
-      let index = indices.get(name);
-      if (index === undefined) {
-        index = indices.size;
-        indices.set(name, index);
+    for (const name of Object.keys(value))
+      if (!known.has(name) && (known.size < MOST_COLUMNS || isColumn(name))) {
+        known.add(name);
+        names.push(name);
       }
-      cells[index] = cell;
-    }
-    table.rows.push({ line, cells });
-  }
-  table.columns = [...indices.keys()];
-  return table;
+    return { next, row: new ObjectRow(text, start, value, names) };
+  };
 }

@@ -2,6 +2,7 @@
 
 import { tagExamples } from "../data/augmentation/tags.ts";
 import { augmentWords } from "../data/augmentation/words.ts";
+import { Examples } from "../data/examples.ts";
 import { type Recipe, substitutes } from "../recipes/recipe.ts";
 import type { Data } from "./train.ts";
 
@@ -14,5 +15,9 @@ export async function augmented(data: Data, { augmentation }: Recipe, seed: numb
   const tags = probabilities.pPos > 0 ? await tagExamples(train.examples, train.file) : undefined;
   const made = augmentWords(train.examples, { ...probabilities, iterations, seed }, tags);
   const note = `${train.file}: ${made.length} texts were made of its ${train.examples.length}; they have no labels`;
-  return { ...data, train: { ...train, examples: [...train.examples, ...made] }, notes: [...data.notes, note] };
+  return {
+    ...data,
+    train: { ...train, examples: train.examples.concat(Examples.of(made)) },
+    notes: [...data.notes, note],
+  };
 }

@@ -15,7 +15,8 @@ import {
   wordTokens,
 } from "../data/augmentation/substitutes.ts";
 import { makeBatch } from "../data/batch.ts";
-import type { Dataset, Example } from "../data/dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { type Example, Examples } from "../data/examples.ts";
 import { InputError } from "../errors.ts";
 import { formatCount } from "../formats/files.ts";
 import { parseWordVectors } from "../formats/vectors.ts";
@@ -155,7 +156,7 @@ export async function* withCopies(
       text: `${file}: ${model.name} is asked for other words of ${formatCount(examples.length)} rows`,
     };
     for (let first = 0; first < examples.length && !common.signal?.aborted; first += ROWS) {
-      const rows = examples.slice(first, first + ROWS);
+      const rows = [...examples.slice(first, first + ROWS)];
       const candidates = await source.candidates(new Set(rows.flatMap(({ text, pair }) => [text, pair ?? []].flat())));
       for (const example of rows)
         made.push(...substituter.next(example, (text) => candidates.get(text) as readonly Candidates[]));
@@ -170,17 +171,18 @@ export async function* withCopies(
     device.dispose();
   }
   const note = `${file}: ${made.length} texts were made of its ${examples.length}; they have no labels`;
-  const train: Dataset = { ...data.train, examples: [...examples, ...made] };
+  const train: Dataset = { ...data.train, examples: examples.concat(Examples.of(made)) };
   return { ...setup, data: { ...data, train, notes: [...data.notes, note] } };
 }
 
 /** Of the longest text, as often as a batch has texts. */
-function largestShape({ model }: Substitutes, examples: readonly Example[], maxLength: number): BatchShape {
+function largestShape({ model }: Substitutes, examples: Examples, maxLength: number): BatchShape {
   let [ids, segments]: number[][] = [[], []];
-  for (const text of examples.flatMap(({ text, pair }) => [text, pair ?? []].flat())) {
-    const encoding = model.tokenizer.encode(text, text, maxLength);
-    if (encoding.ids.length > ids.length) ({ ids, segments } = encoding);
-  }
+  for (const { text, pair } of examples)
+    for (const one of [text, pair ?? []].flat()) {
+      const encoding = model.tokenizer.encode(one, one, maxLength);
+      if (encoding.ids.length > ids.length) ({ ids, segments } = encoding);
+    }
   return shapeOf(makeBatch(Array(BATCH).fill({ ids, segments }), { size: BATCH, maskedMost: BATCH }));
 }
 

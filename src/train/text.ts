@@ -3,6 +3,7 @@
 
 import type { Encoded } from "../data/batch.ts";
 import type { Dataset } from "../data/dataset.ts";
+import type { Examples } from "../data/examples.ts";
 import { type Masking, maskingOf } from "../data/masking.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { InputError } from "../errors.ts";
@@ -26,7 +27,7 @@ export async function openText(runtime: Runtime, text: DataSource | readonly Dat
   if (files.length === 1) return files[0];
   return {
     ...{ file: files.map(({ file }) => file).join(", "), pair: false, kind: "classification", label2id: undefined },
-    examples: files.flatMap(({ examples }) => examples),
+    examples: files.map(({ examples }) => examples).reduce((all, some) => all.concat(some)),
     labelled: files.reduce((sum, { labelled }) => sum + labelled, 0),
     notes: files.flatMap(({ notes }) => notes),
     fingerprint: await sha256(files.map(({ fingerprint }) => fingerprint).join("\n")),
@@ -41,13 +42,13 @@ export function heldOut(text: Dataset): { text: Dataset; evalText: Dataset } {
       where: text.file,
     });
   const cut = text.examples.length - count;
-  const part = (name: string, examples: Dataset["examples"], notes: string[]): Dataset => ({
+  const part = (name: string, examples: Examples, notes: string[]): Dataset => ({
     ...{ ...text, file: name, examples, notes },
-    labelled: examples.filter(({ label }) => label !== undefined).length,
+    labelled: examples.map(({ label }) => Number(label !== undefined)).reduce((sum, one) => sum + one),
   });
   return {
     text: part(text.file, text.examples.slice(0, cut), text.notes),
-    evalText: part(`${text.file}, last ${count} rows`, text.examples.slice(cut), []),
+    evalText: part(`${text.file}, last ${count} rows`, text.examples.slice(cut, text.examples.length), []),
   };
 }
 
@@ -73,16 +74,16 @@ function pieces({ examples, file }: Dataset, tokenizer: Tokenizer, maxLength: nu
     throw new InputError("MAX_LENGTH", `${maxLength} tokens leave no room between [CLS] and [SEP].`, {
       where: "--max-length",
     });
-  const rows = examples
-    .flatMap(({ text, pair }) => [text, ...(pair === undefined ? [] : [pair])])
-    .flatMap((text) => {
-      const { ids } = tokenizer.encode(text);
+  const rows: Encoded[] = [];
+  for (const { text, pair } of examples)
+    for (const one of [text, pair ?? []].flat()) {
+      const { ids } = tokenizer.encode(one);
       const inner = ids.slice(1, -1);
-      return Array.from({ length: Math.ceil(inner.length / room) }, (_, i) => {
-        const piece = [ids[0], ...inner.slice(i * room, (i + 1) * room), ids[ids.length - 1]];
-        return { ids: piece, segments: piece.map(() => 0) };
-      });
-    });
+      for (let at = 0; at < inner.length; at += room) {
+        const piece = [ids[0], ...inner.slice(at, at + room), ids[ids.length - 1]];
+        rows.push({ ids: piece, segments: piece.map(() => 0) });
+      }
+    }
   if (rows.length > 0) return rows;
   throw new InputError("EMPTY_FILE", "the text has no token; at least one is needed.", { where: file });
 }

@@ -1,6 +1,7 @@
 // What finetune, distill and pretrain share: data and device are opened, the loop runs, the result is judged and saved.
 
 import type { Dataset, DatasetOptions } from "../data/dataset.ts";
+import { DistinctTexts } from "../data/examples.ts";
 import { InputError } from "../errors.ts";
 import { Profile } from "../executors/profile.ts";
 import type { Task } from "../formats/config.ts";
@@ -180,9 +181,9 @@ export async function readData(runtime: Runtime, options: CommonOptions, labels?
 
 /** What makes an evaluation tell something else than it seems to. */
 function* overlap(train: Dataset, evaluation: Dataset): Generator<string> {
-  const key = ({ text, pair }: Dataset["examples"][number]) => JSON.stringify([text, pair]);
-  const known = new Set(train.examples.map(key));
-  const seen = evaluation.examples.filter((example) => known.has(key(example))).length;
+  const known = new DistinctTexts(train.examples);
+  let seen = 0;
+  for (const example of evaluation.examples) if (known.has(example)) seen++;
   const all = evaluation.examples.length;
   if (seen > 0) yield `warning: ${evaluation.file}: ${seen} of ${all} rows are training rows, too`;
 }

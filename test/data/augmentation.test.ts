@@ -1,13 +1,23 @@
 import { describe, expect, test, vi } from "vitest";
 import { tagExamples, tagWords } from "../../src/data/augmentation/tags.ts";
-import { augmentWords, MASK, type Tagged, wordsOf } from "../../src/data/augmentation/words.ts";
-import { type Example, readDataset } from "../../src/data/dataset.ts";
+import {
+  augmentWords as augment,
+  MASK,
+  type Tagged,
+  type WordAugmentation,
+  wordsOf,
+} from "../../src/data/augmentation/words.ts";
+import { readDataset } from "../../src/data/dataset.ts";
+import { type Example, Examples } from "../../src/data/examples.ts";
 import { Random } from "../../src/random.ts";
 
 /** The paper's numbers. */
 const options = { pMask: 0.1, pPos: 0.1, pNg: 0.25, iterations: 20, seed: 7 };
 const none = { pMask: 0, pPos: 0, pNg: 0, iterations: 5, seed: 7 };
-const example = (text: string, pair?: string): Example => ({ text, line: 2, ...(pair === undefined ? {} : { pair }) });
+const example = (text: string, pair?: string): Example => ({ text, ...(pair === undefined ? {} : { pair }) });
+
+const augmentWords = (rows: readonly Example[], given: WordAugmentation, tags?: readonly Tagged[]) =>
+  augment(Examples.of(rows), given, tags);
 
 /** Sentences of eight words that occur nowhere else, each word with one of two tags. */
 const many = Array.from({ length: 400 }, (_, row) =>
@@ -124,10 +134,9 @@ describe("what is drawn", () => {
   });
 
   test("without tags no word is replaced by another", () => {
-    for (const { text, line } of augmentWords(many.slice(0, 50), options)) {
+    for (const { text } of augmentWords(many.slice(0, 50), options)) {
       const rows = new Set(wordsOf(text).flatMap((word) => (word === MASK ? [] : [word.slice(0, word.indexOf("x"))])));
       expect(rows.size).toBeLessThanOrEqual(1);
-      expect(line).toBe(2);
     }
   });
 
@@ -168,7 +177,7 @@ describe("what is drawn", () => {
 describe("tags", () => {
   test("compromise gives one tag to each word between white space", async () => {
     const text = "it 's a charming and often affecting journey , don't you think ? 5 stars !";
-    const [[tags, pair]] = await tagExamples([example(text)], "file");
+    const [[tags, pair]] = await tagExamples(Examples.of([example(text)]), "file");
     expect(pair).toEqual([]);
     expect(wordsOf(text).map((word, i) => `${word}/${tags[i]}`)).toMatchInlineSnapshot(`
       [
@@ -212,7 +221,7 @@ describe("tags", () => {
     vi.doMock("compromise/two", () => {
       throw new Error("not installed");
     });
-    const refused = tagExamples([example("a film")], "train.tsv");
+    const refused = tagExamples(Examples.of([example("a film")]), "train.tsv");
     await expect(refused).rejects.toMatchObject({ code: "NO_TAGGER", where: "train.tsv" });
     await expect(refused).rejects.toThrow("--no-pos");
     vi.doUnmock("compromise/two");
@@ -230,6 +239,6 @@ describe("tags", () => {
     await expect(read("sentence\tpos\na good film\tD J\n")).rejects.toThrow("2 tags for the 3 words");
     await expect(read("sentence1\tsentence2\tpos\na\tb\tN\n")).rejects.toThrow("--pair-tag-column");
     const pairs = await read("sentence1\tsentence2\tpos\tpos2\na\tb c\tN\tN V\n", { pairTagColumn: "pos2" });
-    expect(pairs.examples[0].tags).toEqual([["N"], ["N", "V"]]);
+    expect(pairs.examples.at(0).tags).toEqual([["N"], ["N", "V"]]);
   });
 });

@@ -12,13 +12,13 @@ const labels = async (text: string, options: DatasetOptions = {}) =>
 describe("columns", () => {
   test("are found by the names the field uses", async () => {
     const single = await read("label\tsentence\n1\ta b\n0\tc\n");
-    expect(single.examples).toEqual([
-      { text: "a b", label: 1, line: 2 },
-      { text: "c", label: 0, line: 3 },
+    expect([...single.examples]).toEqual([
+      { text: "a b", label: 1 },
+      { text: "c", label: 0 },
     ]);
     expect(single.pair).toBe(false);
     const pair = await read('{"gold_label":"no","Hypothesis":"h","premise":"p"}\n', "f.jsonl");
-    expect(pair.examples).toEqual([{ text: "p", pair: "h", label: 0, line: 1 }]);
+    expect([...pair.examples]).toEqual([{ text: "p", pair: "h", label: 0 }]);
     expect(pair.label2id).toEqual({ no: 0 });
     expect(pair.pair).toBe(true);
   });
@@ -31,7 +31,7 @@ describe("columns", () => {
       ["t2", "p2", 0],
     ]);
     expect(notes.join()).toMatch(/line 1 is data/);
-    expect((await read("words\tstars\na\t3\n", "f.tsv", { textColumn: "words" })).examples[0].text).toBe("a");
+    expect((await read("words\tstars\na\t3\n", "f.tsv", { textColumn: "words" })).examples.at(0).text).toBe("a");
   });
 
   test("that are missing or unclear are an error that lists what is there", async () => {
@@ -67,7 +67,7 @@ describe("texts", () => {
 
   test("can be left out up to --skip-bad, and are listed [D1]", async () => {
     const { examples, notes } = await read("text\tlabel\na\t1\n \t0\nb\t0\n", "f.tsv", { skipBad: 1 });
-    expect(examples.map(({ line }) => line)).toEqual([2, 4]);
+    expect(examples.map(({ text }) => text)).toEqual(["a", "b"]);
     expect(notes.join()).toMatch(/warning: 1 malformed rows left out: line 3: the text/);
   });
 
@@ -164,7 +164,7 @@ describe("labels for a model", () => {
 
   test("outside the map can be left out up to --skip-bad", async () => {
     const { examples } = await read("text\tlabel\na\tentailment\nb\t?\n", "f.tsv", { label2id, skipBad: 1 });
-    expect(examples).toEqual([{ text: "a", label: 0, line: 2 }]);
+    expect([...examples]).toEqual([{ text: "a", label: 0 }]);
   });
 });
 

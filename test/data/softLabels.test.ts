@@ -17,10 +17,10 @@ test("probabilities are kept as their logarithms, logits as they are", async () 
   expect([softForm, label2id, labelled]).toEqual(["probabilities", { no: 0, yes: 1 }, 0]);
   expect(notes[0]).toContain('soft labels: "no", "yes"');
   const raw = await read("sentence\tno\tyes\nfine\t-1.5e1\t2\n", z);
-  expect(raw.examples[0].soft).toEqual([-15, 2]);
+  expect(raw.examples.at(0).soft).toEqual([-15, 2]);
   const lines = '{"text":"a","no":0.5,"yes":0.5}\n{"text":"b","no":0.1,"yes":0.9,"label":"yes"}\n';
   const objects = await readDataset(bytes(lines), "f.jsonl", { softLabels: p });
-  expect(objects.examples[1]).toMatchObject({
+  expect(objects.examples.at(1)).toMatchObject({
     label: 1,
     soft: [expect.closeTo(Math.log(0.1), 14), expect.closeTo(Math.log(0.9), 14)],
   });

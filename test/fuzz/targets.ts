@@ -83,9 +83,8 @@ async function table(input: Input): Promise<void> {
     const { examples, label2id, kind } = await readDataset(bytes, name, OPTIONS[bytes.length % OPTIONS.length]);
     must(examples.length > 0, "it has no example");
     const classes = new Set(Object.values(label2id ?? {}));
-    for (const { text, pair, label, line } of examples) {
+    for (const { text, pair, label } of examples) {
       must(text.trim() !== "" && pair?.trim() !== "", "a text is empty");
-      must(Number.isSafeInteger(line) && line >= 1, `a row has the line ${line}`);
       must(label === undefined || Number.isFinite(label), `a label is ${label}`);
       must(label === undefined || kind === "regression" || classes.has(label), `${label} is the label of no class`);
     }

@@ -3,6 +3,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Examples } from "../../src/data/examples.ts";
 import { maskingOf } from "../../src/data/masking.ts";
 import { distill, finetune, type Model, plan, pretrain, type Run, type TrainingEvent } from "../../src/index.ts";
 import { recipes } from "../../src/recipes/index.ts";
@@ -291,8 +292,8 @@ test("weights of the parts of one update carry the means of the whole", async ()
 });
 
 test("the last twentieth is held out", () => {
-  const examples = Array.from({ length: 41 }, (_, i) => ({ text: `t${i}`, line: i + 1 }));
+  const examples = Examples.of(Array.from({ length: 41 }, (_, i) => ({ text: `t${i}` })));
   const dataset = { file: "t", examples, pair: false, kind: "classification" as const, label2id: undefined };
   const { text, evalText } = heldOut({ ...dataset, labelled: 0, notes: [], fingerprint: "" });
-  expect([text.examples.length, evalText.examples.map(({ line }) => line)]).toEqual([38, [39, 40, 41]]);
+  expect([text.examples.length, evalText.examples.map(({ text }) => text)]).toEqual([38, ["t38", "t39", "t40"]]);
 });

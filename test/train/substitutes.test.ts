@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { STOP_WORDS } from "../../src/data/augmentation/stopWords.ts";
 import { wordTokens } from "../../src/data/augmentation/substitutes.ts";
 import { makeBatch } from "../../src/data/batch.ts";
-import type { Example } from "../../src/data/dataset.ts";
+import type { Example } from "../../src/data/examples.ts";
 import { type DistillOptions, distill, finetune, type Model, plan, pretrain, recipes } from "../../src/index.ts";
 import { batchValues, shown } from "../../src/models/features.ts";
 import { traceModel } from "../../src/models/index.ts";
@@ -54,7 +54,7 @@ async function rows(more: Partial<DistillOptions> = {}): Promise<readonly Exampl
   const made = withCopies(node, await distillSetup(node, options), options);
   for (;;) {
     const next = await made.next();
-    if (next.done) return next.value.data.train.examples;
+    if (next.done) return [...next.value.data.train.examples];
   }
 }
 

@@ -9,7 +9,7 @@
 
 import { Random } from "../../random.ts";
 import { type Encoded, NONE } from "../batch.ts";
-import type { Example } from "../dataset.ts";
+import type { Example, Examples } from "../examples.ts";
 import type { Tokenizer } from "../tokenizer.ts";
 import { STOP_WORDS } from "./stopWords.ts";
 import { keyOf } from "./words.ts";
@@ -160,12 +160,12 @@ export class Substituter {
   /** `examples` are all that will come; their texts are not made again. */
   constructor(
     readonly options: Substitution,
-    examples: readonly Example[],
+    examples: Examples,
   ) {
     this.#seen = new Set(examples.map(({ text, pair }) => keyOf(text, pair)));
   }
 
-  next({ text, pair, line }: Example, candidatesOf: (text: string) => readonly Candidates[]): Example[] {
+  next({ text, pair }: Example, candidatesOf: (text: string) => readonly Candidates[]): Example[] {
     const { seed, pReplace, iterations } = this.options;
     const random = new Random(seed, `augmentation/${this.#row++}`);
     const made: Example[] = [];
@@ -173,9 +173,7 @@ export class Substituter {
       for (let i = 0; i < iterations; i++) {
         const changed = second ? (pair as string) : text;
         const drawn = draw(changed, candidatesOf(changed), pReplace, random);
-        const copy: Example = second
-          ? { text, pair: drawn, line }
-          : { text: drawn, ...(pair === undefined ? {} : { pair }), line };
+        const copy: Example = second ? { text, pair: drawn } : { text: drawn, ...(pair === undefined ? {} : { pair }) };
         const key = keyOf(copy.text, copy.pair);
         if (this.#seen.has(key)) continue;
         this.#seen.add(key);

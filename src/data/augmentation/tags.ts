@@ -1,7 +1,7 @@
 // Parts of speech of the words of a text: from the data file, or by the package `compromise`, which is looked for when it is asked for.
 
 import { InputError } from "../../errors.ts";
-import type { Example } from "../dataset.ts";
+import type { Examples } from "../examples.ts";
 import { type Tagged, wordsOf } from "./words.ts";
 
 /** What is used of compromise: its terms in order, with the white space and punctuation around them. */
@@ -55,8 +55,9 @@ export function tagWords(nlp: Compromise, text: string): string[] {
 const visible = (text: string) => text.replace(/\s+/g, "").length;
 
 /** Tags of every example, in their order. */
-export async function tagExamples(examples: readonly Example[], file: string): Promise<Tagged[]> {
-  if (examples.every(({ tags }) => tags)) return examples.map(({ tags }) => tags as Tagged);
+export async function tagExamples(examples: Examples, file: string): Promise<Tagged[]> {
+  const given = examples.map(({ tags }) => tags);
+  if (given.every((tags) => tags !== undefined)) return given;
   const { default: nlp } = await import("compromise/two").catch((cause) => {
     throw new InputError(
       "NO_TAGGER",

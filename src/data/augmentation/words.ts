@@ -6,7 +6,7 @@
 // own left, is dropped. Words are what stands between white space. The copies have no label: a teacher gives theirs.
 
 import { Random } from "../../random.ts";
-import type { Example } from "../dataset.ts";
+import type { Example, Examples } from "../examples.ts";
 
 export interface WordAugmentation {
   /** p_mask, p_pos and p_ng of the paper. */
@@ -32,10 +32,11 @@ export const keyOf = (text: string, pair: string | undefined): string =>
   JSON.stringify([wordsOf(text), wordsOf(pair ?? "")]);
 
 /** All words of each part of speech, as often as they occur. */
-function wordsByTag(examples: readonly Example[], tags: readonly Tagged[]): Map<string, string[]> {
+function wordsByTag(examples: Examples, tags: readonly Tagged[]): Map<string, string[]> {
   const byTag = new Map<string, string[]>();
-  examples.forEach(({ text, pair }, row) => {
-    [text, pair ?? ""].forEach((part, side) => {
+  for (let row = 0; row < examples.length; row++) {
+    const { text, pair = "" } = examples.at(row);
+    [text, pair].forEach((part, side) => {
       wordsOf(part).forEach((word, i) => {
         const tag = tags[row][side][i];
         if (tag === "") return;
@@ -44,7 +45,7 @@ function wordsByTag(examples: readonly Example[], tags: readonly Tagged[]): Map<
         else byTag.set(tag, [word]);
       });
     });
-  });
+  }
   return byTag;
 }
 
@@ -73,15 +74,12 @@ function draw(
 }
 
 /** The new examples alone. `tags` by row: absent, words are not replaced by others (p_pos is not used). */
-export function augmentWords(
-  examples: readonly Example[],
-  options: WordAugmentation,
-  tags?: readonly Tagged[],
-): Example[] {
+export function augmentWords(examples: Examples, options: WordAugmentation, tags?: readonly Tagged[]): Example[] {
   const byTag = tags ? wordsByTag(examples, tags) : new Map<string, string[]>();
   const seen = new Set(examples.map(({ text, pair }) => keyOf(text, pair)));
   const made: Example[] = [];
-  examples.forEach(({ text, pair, line }, row) => {
+  for (let row = 0; row < examples.length; row++) {
+    const { text, pair } = examples.at(row);
     const random = new Random(options.seed, `augmentation/${row}`);
     for (let i = 0; i < options.iterations; i++) {
       const both = pair === undefined || random.below(3) === 2;
@@ -92,8 +90,8 @@ export function augmentWords(
       const key = keyOf(newText, newPair);
       if (seen.has(key)) continue;
       seen.add(key);
-      made.push({ text: newText, ...(newPair === undefined ? {} : { pair: newPair }), line });
+      made.push({ text: newText, ...(newPair === undefined ? {} : { pair: newPair }) });
     }
-  });
+  }
   return made;
 }
