@@ -15,6 +15,7 @@ import type { TrainingEvent } from "./train/run.ts";
 import type { TrainingResult } from "./train/train.ts";
 import { type Reply, type Request, type RunVerb, unpackError, type Verb } from "./web/messages.ts";
 import type { WebFile, WebFolder, WebOptions } from "./web/sources.ts";
+import { PageThreads } from "./web/threads.ts";
 
 export { InputError, LimbeckError } from "./errors.ts";
 export type { Metrics } from "./train/metrics.ts";
@@ -39,6 +40,7 @@ interface Waiting {
 /** A worker and the calls that wait for it. */
 class Connection {
   readonly #worker: Worker;
+  readonly #threads = new PageThreads();
   readonly #waiting = new Map<number, Waiting>();
   #calls = 0;
   #ended: LimbeckError | undefined;
@@ -101,6 +103,10 @@ class Connection {
       navigator.locks.request(reply.alive, () => this.#fail("it has vanished; is the memory of the page full?"));
       return;
     }
+    if ("port" in reply) {
+      this.#threads.make(reply, (request) => this.#send(request));
+      return;
+    }
     const waiting = this.#waiting.get(reply.id);
     if ("event" in reply) {
       waiting?.event?.(reply.event);
@@ -118,6 +124,7 @@ class Connection {
   #end(error: LimbeckError): void {
     this.#ended ??= error;
     this.#worker.terminate();
+    this.#threads.end();
     for (const { reject } of this.#waiting.values()) reject(this.#ended);
     this.#waiting.clear();
   }

@@ -1,10 +1,9 @@
 // limbeck in a browser, in a page or a worker: compiled modules beside the script, WebGPU from navigator, models and data under URLs or as bytes.
 
-import { SYNC_STOP } from "../../assembly/layout.ts";
-import { fail, words } from "../executors/thread.ts";
 import { ownGpu } from "./gpu.ts";
 import { opfsFiles } from "./handleFiles.ts";
 import type { Build, Runtime, ThreadStart } from "./runtime.ts";
+import { reasonOf, startOn } from "./threadLine.ts";
 import { fetchModule, urls } from "./urls.ts";
 
 /** Written out, so that bundlers see which files belong to the script. */
@@ -33,18 +32,9 @@ export const browser: Runtime = {
 
   startThread(start: ThreadStart): Promise<void> {
     const worker = new Worker(new URL("thread.browser.js", import.meta.url), { type: "module" });
-    worker.postMessage(start);
-    return new Promise((resolve, reject) => {
-      worker.onmessage = () => resolve();
-      const ended = (reason: Error) => {
-        reject(reason);
-        const shared = words(start.memory);
-        if (Atomics.load(shared, SYNC_STOP >> 2) === 0) fail(shared, start.ith, reason);
-      };
-      worker.onerror = ({ message }) =>
-        ended(new Error(message || "its script did not load; serve thread.browser.js beside this one"));
-      worker.onmessageerror = () => ended(new Error("the kernels or their memory could not be sent to it"));
-    });
+    const { serves, ended } = startOn(worker, start);
+    worker.onerror = (event) => ended(reasonOf(event));
+    return serves;
   },
 
   gpu: async () => ownGpu(),

@@ -1,4 +1,4 @@
-// What a page and its worker say to each other. Every call has a number; its answer, and the events before it, have the same.
+// What a page and its worker say to each other. Every call has a number; its answer, and the events before it, have the same. So have threads.
 
 import type { ErrorCode } from "../errorCodes.ts";
 import { InputError, LimbeckError } from "../errors.ts";
@@ -11,11 +11,15 @@ export type Verb = RunVerb | "plan" | "doctor" | "open" | "predict" | "evaluate"
 export type Request =
   | { readonly id: number; readonly verb: Verb; readonly args: readonly unknown[] }
   /** The run stops after its update; or it is left, and keeps nothing more. */
-  | { readonly id: number; readonly end: "abort" | "leave" };
+  | { readonly id: number; readonly end: "abort" | "leave" }
+  /** The worker of a thread could not go on. */
+  | { readonly thread: number; readonly failed: string };
 
 export type Reply =
   /** The name of the lock that the worker holds as long as it lives. */
   | { readonly alive: string }
+  /** A thread is wanted, to which this port is given. */
+  | { readonly thread: number; readonly port: MessagePort }
   | { readonly id: number; readonly event: TrainingEvent }
   | { readonly id: number; readonly value: unknown }
   | { readonly id: number; readonly error: PackedError };

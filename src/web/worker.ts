@@ -1,8 +1,9 @@
 // The worker of limbeck/web: here models are trained and used; the page only sends and receives messages. Built to dist/web.worker.js.
 
-import { runtime } from "#runtime";
+import { runtime as own } from "#runtime";
 import { LimbeckError } from "../errors.ts";
 import { memoryFiles } from "../formats/files.ts";
+import type { Runtime } from "../runtimes/runtime.ts";
 import { distill } from "../train/chain.ts";
 import { Classifier } from "../train/classifier.ts";
 import { doctor } from "../train/doctor.ts";
@@ -14,11 +15,14 @@ import { resumes } from "../train/runFolder.ts";
 import type { CommonOptions, TrainingRun } from "../train/train.ts";
 import { packError, type Reply, type Request, RUNS, type RunVerb } from "./messages.ts";
 import { fileOf, filesOf, folderOf, type WebFile, type WebFolder, withFiles } from "./sources.ts";
+import { AskedThreads } from "./threads.ts";
 
 const runs = { finetune, distill, pretrain } as const;
 
 function serve(): void {
-  const say = (reply: Reply) => postMessage(reply);
+  const say = (reply: Reply, transfer: Transferable[] = []) => postMessage(reply, { transfer });
+  const threads = new AskedThreads(say);
+  const runtime: Runtime = { ...own, startThread: (start) => threads.start(start) };
   const ends = new Map<number, (how: "abort" | "leave") => void>();
   let model: Classifier | undefined;
 
@@ -33,7 +37,7 @@ function serve(): void {
     // A student that goes to the page is kept on the way only as far as the run itself needs it: checkpoints would end with this worker.
     const memory = options.out === undefined && !resumes(options) ? memoryFiles(undefined, "student") : undefined;
     const whole = memory ? { ...options, out: memory, ...(options.bestBy ? {} : { saveStrategy: "no" }) } : options;
-    const running = (runs[verb] as (on: typeof runtime, options: object) => TrainingRun)(runtime, whole);
+    const running = (runs[verb] as (on: Runtime, options: object) => TrainingRun)(runtime, whole);
     try {
       for (;;) {
         const next = await running.next();
@@ -77,6 +81,7 @@ function serve(): void {
 
   addEventListener("message", ({ data }: MessageEvent<Request>) => {
     if ("end" in data) ends.get(data.id)?.(data.end);
+    else if ("failed" in data) threads.failed(data);
     else
       answer(data).then(
         (value) => say({ id: data.id, value }),

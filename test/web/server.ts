@@ -13,12 +13,15 @@ interface Place {
   readonly policy?: string;
   /** In front of the worker's script, or in its place. */
   readonly before?: string;
-  readonly worker?: string | null;
+  readonly worker?: string;
+  /** Is not served. */
+  readonly missing?: string;
 }
 
 export const PLACES: Readonly<Record<string, Place>> = {
   plain: {},
-  isolated: { isolated: true },
+  /** A worker makes no worker (src/web/threads.ts). */
+  isolated: { isolated: true, before: "self.Worker = undefined;" },
   /** Nothing that trains may wait for a timer or a frame: a hidden tab has few of them. */
   untimed: {
     isolated: true,
@@ -42,7 +45,8 @@ export const PLACES: Readonly<Record<string, Place>> = {
       "navigator.locks.request('vanishing', () => { postMessage({ alive: 'vanishing' }); setTimeout(close, 100); return new Promise(() => {}); });",
   },
   throwing: { worker: "throw new Error('boom');" },
-  absent: { worker: null },
+  absent: { missing: "web.worker.js" },
+  threadless: { isolated: true, missing: "thread.browser.js" },
 };
 
 export interface Site {
@@ -83,7 +87,7 @@ export async function serveSite(entry: string): Promise<Site> {
           ? page
           : read(name);
     const own = name === "web.worker.js" && found?.worker !== undefined ? found.worker : body;
-    if (!found || own === null) return void response.writeHead(404).end();
+    if (!found || own === null || name === found.missing) return void response.writeHead(404).end();
     dress(response, name, found);
     response.end(name === "web.worker.js" && found.before ? `${found.before}\n${own}` : own);
   });

@@ -209,6 +209,9 @@ describe.each(browsers)("in $name", ({ name, programs, options }) => {
       code: "WORKER_FAILED",
       message: expect.stringMatching(/serve web.worker.js/),
     });
+    expect(await act("threadless", "use", TEXTS).catch(({ message }) => message)).toMatch(
+      /of \d threads one did not start \(its script did not load; serve thread.browser.js/,
+    );
     expect(await act("plain", "workerless")).toMatchObject({ code: "NO_WORKER" });
   });
 });
