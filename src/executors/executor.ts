@@ -24,6 +24,8 @@ export interface Executor {
    * before; a GPU fails a moment later, and for good.
    */
   load(program: Program): Loaded;
+  /** Gives back what a load took, beside values, which others may share; what was asked of it must be done. */
+  unload(loaded: Loaded): void;
   /** Writes an input or state; makes it when it is new (state starts as zeros). */
   write(value: Persistent, data: Numbers): void;
   /** Enqueues one run; never waits. Temporaries are lost with the next run, inputs and state stay. */

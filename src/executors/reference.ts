@@ -13,6 +13,8 @@ export class ReferenceExecutor implements Executor {
     return { program };
   }
 
+  unload(): void {}
+
   write(value: Persistent, data: Numbers): void {
     if (data.length !== sizeOf(value))
       throw new LimbeckError("WRITE_SIZE", `${data.length} numbers were written to [${value.shape}]`, {

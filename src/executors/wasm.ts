@@ -129,7 +129,8 @@ export class WasmExecutor implements Executor {
     if (trains) throw new LimbeckError("FROZEN_STATE", `${trains.op.name} writes state where weights are frozen`);
     const planned = plan(program);
     const constants = new Map<Value, Block>();
-    const placed: string[] = [];
+    /** What was placed anew, and the bytes that it had. */
+    const placed = new Map<string, number>();
     const [slots, scratch] = [this.#slots, this.#scratch];
     try {
       for (const value of program.values) {
@@ -139,22 +140,31 @@ export class WasmExecutor implements Executor {
           constants.set(value, block);
         } else if (value.storage !== "temporary") {
           const known = this.#persistent.get(value.name);
-          if (this.#place(value).bytes !== known?.bytes) placed.push(value.name);
+          if (this.#place(value).bytes !== known?.bytes) placed.set(value.name, known?.bytes ?? 0);
         }
       }
       this.#slots = this.#atLeast(this.#slots, sum(planned.slots));
       const each = program.instructions.map(({ op, dims, inputs }) => op.scratch?.(dims, this.threads, inputs) ?? 0);
       this.#scratch = this.#atLeast(this.#scratch, Math.max(0, ...each));
+      const work = this.#profile ? program.instructions.map(workOf) : [];
+      const weights = this.#frozen ? weightsOf(program) : [];
+      const commands = new Commands(program, planned, constants, weights, productsOf(program), work);
+      // Now, for a run must not want memory.
+      this.#emit(commands);
+      return commands;
     } catch (error) {
-      // As if nothing had been asked for: what a smaller program needs may still fit.
+      // As if nothing had been asked for: what a smaller program needs may still fit, and those that were loaded run as before.
       for (const block of constants.values()) this.#allocator.free(block);
-      for (const name of placed) this.release(name);
+      for (const name of placed.keys()) this.release(name);
       [this.#slots, this.#scratch] = [this.#asBefore(this.#slots, slots), this.#asBefore(this.#scratch, scratch)];
+      for (const [name, bytes] of placed) if (bytes > 0) this.#place({ name, shape: [bytes / 4], dtype: "f32" });
       throw error;
     }
-    const work = this.#profile ? program.instructions.map(workOf) : [];
-    const weights = this.#frozen ? weightsOf(program) : [];
-    return new Commands(program, planned, constants, weights, productsOf(program), work);
+  }
+
+  unload(loaded: Loaded): void {
+    const { block, constants } = loaded as Commands;
+    for (const own of [...constants.values(), block ?? []].flat()) this.#allocator.free(own);
   }
 
   write(value: Persistent, data: Numbers): void {

@@ -81,7 +81,7 @@ export class WebgpuExecutor implements Executor {
   #scratch: GPUBuffer;
   /** What is bound where an optional input is absent. */
   readonly #nothing: GPUBuffer;
-  readonly #blocks: GPUBuffer[] = [];
+  readonly #blocks = new Set<GPUBuffer>();
   readonly #jobs: Job[] = [];
   #inFlight = 0;
   #profile: Profile | undefined;
@@ -103,8 +103,7 @@ export class WebgpuExecutor implements Executor {
   };
 
   constructor(device: GPUDevice, options: WebgpuOptions = {}) {
-    this.#device = device;
-    this.#options = options;
+    [this.#device, this.#options] = [device, options];
     this.adapter = options.adapter ?? "the given device";
     device.addEventListener("uncapturederror", this.#onError);
     device.lost.then(({ reason, message }) =>
@@ -143,9 +142,7 @@ export class WebgpuExecutor implements Executor {
       throw new InputError(
         "GPU_FEATURE",
         `${this.adapter} runs without timestamp-query, by which kernels are timed${USE_WASM}`,
-        {
-          where: "--profile",
-        },
+        { where: "--profile" },
       );
     const limits = async () => ({ flops: await peakArithmetic(device), bytes: await peakMemory(device) });
     profile.limits = await this.#answers.wait(limits());
@@ -163,10 +160,16 @@ export class WebgpuExecutor implements Executor {
     const recording = record(program, this.#pipelines);
     const block = this.#buffer(recording.words.length * 4, UNIFORM | STORAGE | COPY_DST, program.name);
     this.#device.queue.writeBuffer(block, 0, Uint32Array.from(recording.words));
-    this.#blocks.push(block);
+    this.#blocks.add(block);
     this.#do({ kind: "other", go: () => this.#prepare(recording) });
     const workgroups = recording.steps.map(({ dispatch: { grid } }) => grid[0] * grid[1] * grid[2]);
     return { program, recording, block, workgroups, costs: [], commands: [], generation: -1 };
+  }
+
+  unload(loaded: Loaded): void {
+    const { block } = loaded as LoadedProgram;
+    block.destroy();
+    this.#blocks.delete(block);
   }
 
   write(value: Persistent, data: Numbers): void {

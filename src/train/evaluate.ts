@@ -69,17 +69,26 @@ export async function predictAll(predictor: Source, rows: readonly Encoded[]): P
   return out;
 }
 
-/** Visits rows of similar length together, which need fewer program shapes; where memory does not suffice, half as many. */
+/** Visits rows of similar length together, which need fewer program shapes. */
 async function eachByLength(
   source: Relieved,
   rows: readonly Encoded[],
   visit: (indices: readonly number[], size: number) => Promise<void>,
 ): Promise<void> {
   const order = rows.map((_, i) => i).sort((a, b) => rows[a].ids.length - rows[b].ids.length || a - b);
+  await inBatches(source, rows.length, (start, size) => visit(order.slice(start, start + size), size));
+}
+
+/** Visits so many rows a batch at a time, from `start` on; where memory does not suffice, half as many. */
+export async function inBatches(
+  source: Relieved,
+  count: number,
+  visit: (start: number, size: number) => Promise<void>,
+): Promise<void> {
   let size = BATCH;
-  for (let start = 0; start < order.length; )
+  for (let start = 0; start < count; )
     try {
-      await visit(order.slice(start, start + size), size);
+      await visit(start, size);
       start += size;
     } catch (error) {
       if (!isTooLarge(error) || size === 1) throw error;

@@ -1,10 +1,11 @@
 // Work that outlives its device. A GPU may be lost at any moment: another one is opened, models are placed and programs loaded again, the
 // training comes back from its last snapshot on the host, and the steps since then are taken again. They compute what they computed
 // before, so nobody can tell from the numbers. Where nothing can be lost (WASM) nothing is kept, and calls go straight through.
+// Memory that does not suffice is no loss: the same updates are made of half as many sequences at a time, from the snapshot on.
 
 import type { Batch } from "../data/batch.ts";
 import { LimbeckError } from "../errors.ts";
-import type { Executor } from "../executors/executor.ts";
+import { type Executor, isTooLarge } from "../executors/executor.ts";
 import type { BatchShape } from "../models/features.ts";
 import type { Hyper } from "../recipes/recipe.ts";
 import type { Weights } from "./model.ts";
@@ -49,6 +50,8 @@ export class LastingDevice {
   #replacing: Promise<void> | undefined;
   /** Brings a training to where it was; returns the number of steps that were taken again. */
   revive: ((executor: Executor) => Promise<number>) | undefined;
+  /** Has a training need less memory; false where it needs the least already. */
+  lighten: ((error: LimbeckError) => boolean) | undefined;
 
   /** `instead` opens what takes the place of a GPU that is given up. */
   constructor(
@@ -136,7 +139,8 @@ export class LastingDevice {
   async #replace(error: unknown): Promise<void> {
     let lost = error;
     for (;;) {
-      if (!this.canBeLost || !(isLoss(lost) || lost === error)) throw lost;
+      const asked = lost === error || (isTooLarge(lost) && this.lighten?.(lost));
+      if (!this.canBeLost || !(isLoss(lost) || asked)) throw lost;
       // That it was asked for too much says nothing against a device.
       if (isLoss(lost)) this.#losses = this.#work >= this.every ? 1 : this.#losses + 1;
       this.#work = 0;
@@ -212,17 +216,18 @@ export class LastingPredictor {
   }
 }
 
-/** What the teachers' programs would write for each micro-batch, where it is known already. */
-export type TaughtBy = () => Promise<readonly (readonly Given[])[]>;
-const untaught: TaughtBy = async () => [];
+/** The micro-batches of an update, of at most so many sequences; with what the teachers' programs would write, where that is known already. */
+export type Update = (size: number) => readonly {
+  readonly batch: Batch;
+  readonly taught?: () => Promise<readonly Given[]>;
+}[];
 
 interface Taken {
-  readonly microBatches: readonly Batch[];
+  readonly update: Update;
   readonly learningRate: number;
   readonly hyper: Hyper;
   /** Somebody waits for its metrics. */
   readonly wanted: boolean;
-  readonly taught: TaughtBy;
   result?: Promise<StepResult>;
   /** That it was skipped was told. */
   told?: true;
@@ -230,6 +235,8 @@ interface Taken {
 
 /** A Trainer whose steps are as if its device had never been lost. */
 export class LastingTrainer {
+  #size = 1;
+  #shapesOf: (size: number) => Iterable<BatchShape> = () => [];
   readonly #shapes = new Map<string, BatchShape>();
   #trainer: Trainer | undefined;
   #snapshot: TrainerState | undefined;
@@ -247,59 +254,91 @@ export class LastingTrainer {
   ) {
     this.#snapshot = start;
     this.#counts = start?.steps ?? { taken: 0, skipped: 0, inRow: 0 };
+    device.lighten = (error) => this.#lighten(error);
     device.revive = async (executor) => {
       const lost = this.#since.filter(({ result }) => result).length;
       await this.#advance(executor);
+      // A GPU says later that its memory does not suffice: whoever comes next should not be taken for the cause.
+      await executor.finished();
       return lost;
     };
   }
 
-  /** Every shape of the run, so that memory is placed once. */
-  async prepare(shape: BatchShape): Promise<void> {
-    const key = JSON.stringify(shape);
-    if (this.#shapes.has(key)) return;
-    await this.device.attempt(async (executor) => this.#on(executor).prepare(shape));
-    this.#shapes.set(key, shape);
+  /** Sequences at a time. */
+  get size(): number {
+    return this.#size;
   }
 
-  /** All that was prepared is in its place, which a GPU says later than WASM. */
-  async ready(): Promise<void> {
+  /**
+   * Every shape that micro-batches of at most so many sequences have, before the first step: memory that will not do is found now, and does
+   * not grow later.
+   */
+  async prepare(size: number, shapes: (size: number) => Iterable<BatchShape>): Promise<void> {
+    this.#shapesOf = shapes;
+    this.#resize(size);
+    await this.#fitting(() => this.#place());
+  }
+
+  #resize(size: number): void {
+    this.#size = size;
+    this.#shapes.clear();
+    for (const shape of this.#shapesOf(size)) this.#shapes.set(JSON.stringify(shape), shape);
+  }
+
+  async #place(): Promise<void> {
+    for (const shape of this.#shapes.values())
+      await this.device.attempt(async (executor) => this.#on(executor).prepare(shape));
+    // Whether all that is in its place a GPU says later than WASM.
     await this.device.attempt((executor) => executor.finished());
   }
 
-  /** The shapes so far were too large, as the error says: they are forgotten. Only before the first step. */
-  async forget(error: LimbeckError): Promise<void> {
-    this.#shapes.clear();
+  /** Where memory does not suffice for it, half as many sequences at a time may leave enough. */
+  async #fitting<T>(work: () => Promise<T>): Promise<T> {
+    let refused: LimbeckError | undefined;
+    for (;;)
+      try {
+        if (refused) {
+          await this.device.relieve(refused);
+          await this.#place();
+        }
+        return await work();
+      } catch (error) {
+        if (!isTooLarge(error) || !this.#lighten(error)) throw error;
+        refused = error;
+      }
+  }
+
+  #lighten(error: LimbeckError): boolean {
+    if (this.#size === 1) return false;
+    const half = Math.ceil(this.#size / 2);
+    const text = `${this.#size} sequences are too many at a time (${error.message})`;
+    this.device.tell(`${text} The same updates are made of ${half} at a time`);
     this.#trainer?.forget();
-    await this.device.relieve(error);
+    this.#resize(half);
+    return true;
   }
 
   /**
    * One update. Its metrics are read when they are wanted, those of the steps before with them; without a GPU at once. A step that was skipped
    * is told when they are read; one too many in a row is thrown then, and the weights are those before them.
    */
-  async step(
-    microBatches: readonly Batch[],
-    learningRate: number,
-    hyper: Hyper,
-    wanted: boolean,
-    taught: TaughtBy = untaught,
-  ): Promise<StepResult | undefined> {
+  async step(update: Update, learningRate: number, hyper: Hyper, wanted: boolean): Promise<StepResult | undefined> {
     const { device } = this;
     if (!device.canBeLost) {
       const trainer = this.#on(device.executor);
       [this.#snapshot, this.#since] = [undefined, []];
-      const result = await trainer.step(microBatches, learningRate, hyper, false, await taught());
+      const { batches, taught } = await this.#parts(update);
+      const result = await trainer.step(batches, learningRate, hyper, false, taught);
       this.#counts = this.#counted(this.#counts, result);
       this.#require(this.#counts, result);
       return result;
     }
-    const taken: Taken = { microBatches, learningRate, hyper, wanted, taught };
+    const taken: Taken = { update, learningRate, hyper, wanted };
     this.#since.push(taken);
-    await device.attempt((executor) => this.#advance(executor));
-    const result = wanted ? await device.attempt(() => this.#settled().then(() => taken.result)) : undefined;
+    await this.#fitting(() => device.attempt((executor) => this.#advance(executor)));
+    if (wanted) await this.#fitting(() => device.attempt(() => this.#settled()));
     if (this.#since.length >= device.every) await this.#keep();
-    return result;
+    return wanted ? taken.result : undefined;
   }
 
   /** Everything from which the next step follows, after all those that were asked for; throws as `step` does. */
@@ -313,19 +352,21 @@ export class LastingTrainer {
   /** Waits for the metrics of all steps, wanted or not, and throws as `step` does. */
   async settle(): Promise<void> {
     if (!this.device.canBeLost || !this.#trainer) return;
-    await this.device.attempt(async (executor) => {
-      await this.#on(executor).settle();
-      await this.#settled();
-    });
+    await this.#fitting(() =>
+      this.device.attempt(async (executor) => {
+        await this.#on(executor).settle();
+        await this.#settled();
+      }),
+    );
   }
 
   /** The weights that the training came to; what only training needs is freed. */
   async finish(): Promise<Weights> {
     const { device, structure } = this;
     const { owner, config } = structure.student;
-    const weights = await device.attempt((executor) => readWeights(executor, owner, config));
+    const weights = await this.#fitting(() => device.attempt((executor) => readWeights(executor, owner, config)));
     device.keep(owner, weights);
-    device.revive = undefined;
+    [device.revive, device.lighten] = [undefined, undefined];
     this.#trainer?.release();
     [this.#trainer, this.#snapshot, this.#since] = [undefined, undefined, []];
     return weights;
@@ -342,7 +383,12 @@ export class LastingTrainer {
     if (trainer?.executor !== executor || !this.#snapshot) {
       this.device.placeAgain(this.structure.student.owner);
       trainer = new Trainer(executor, this.structure, this.options);
-      for (const shape of this.#shapes.values()) trainer.prepare(shape);
+      try {
+        for (const shape of this.#shapes.values()) trainer.prepare(shape);
+      } catch (error) {
+        trainer.release();
+        throw error;
+      }
     }
     if (this.#snapshot) trainer.restore(this.#snapshot);
     for (const taken of this.#since) taken.result = undefined;
@@ -356,12 +402,19 @@ export class LastingTrainer {
     for (const taken of this.#since) {
       if (taken.result) continue;
       await trainer.turn();
-      const { microBatches, learningRate, hyper, wanted, taught } = taken;
-      taken.result = trainer.step(microBatches, learningRate, hyper, !wanted, await taught());
+      const { update, learningRate, hyper, wanted } = taken;
+      const { batches, taught } = await this.#parts(update);
+      taken.result = trainer.step(batches, learningRate, hyper, !wanted, taught);
       // Should the device be lost, nobody waits for this one.
       taken.result.catch(() => {});
       if (!this.device.canBeLost) await taken.result;
     }
+  }
+
+  async #parts(update: Update) {
+    const parts = update(this.#size);
+    const taught = await Promise.all(parts.map(({ taught }) => taught?.() ?? []));
+    return { batches: parts.map(({ batch }) => batch), taught };
   }
 
   /** Waits for the metrics of all steps since the snapshot, and counts. */
@@ -415,7 +468,7 @@ export class LastingTrainer {
   async #keep(): Promise<void> {
     const first = !this.#snapshot;
     let [start, end] = [0, 0];
-    await this.device.attempt(async (executor) => {
+    const copy = async (executor: Executor) => {
       // These reads bring the metrics that came later, too.
       const trainer = this.#on(executor);
       start = performance.now();
@@ -423,7 +476,8 @@ export class LastingTrainer {
       end = performance.now();
       const steps = await this.#settled();
       [this.#snapshot, this.#since, this.#counts] = [{ ...snapshot, steps }, [], steps];
-    });
+    };
+    await this.#fitting(() => this.device.attempt(copy));
     if (!first || !this.#snapshot) return;
     const cost = `${bytesOfState(this.#snapshot).toLocaleString("en")} bytes in ${Math.round(end - start)} ms`;
     this.device.tell(

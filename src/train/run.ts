@@ -3,14 +3,13 @@
 import { type Batch, countMasked, type Encoded, makeBatch } from "../data/batch.ts";
 import { MASKED_SHARE, maskRows } from "../data/masking.ts";
 import { batchesOf, epochOrder } from "../data/sampler.ts";
-import { isTooLarge } from "../executors/executor.ts";
 import { learningRateFactor, type Varying, valueAt, warmupSteps } from "../optim/schedule.ts";
 import type { Hyper } from "../recipes/recipe.ts";
 import { breather } from "./breather.ts";
 import { type EncodedSet, perplexity, predictAll, score } from "./evaluate.ts";
 import { type BestBy, isBetter, type Metrics } from "./metrics.ts";
 import type { TrainingOptions } from "./options.ts";
-import { LastingPredictor, type LastingTrainer } from "./recovery.ts";
+import { LastingPredictor, type LastingTrainer, type Update } from "./recovery.ts";
 import type { Taught } from "./taught.ts";
 import type { MaskedSet } from "./text.ts";
 import { type StepResult, shapeOf } from "./trainer.ts";
@@ -126,15 +125,15 @@ export interface LoopResult {
   best?: Best;
 }
 
-/** Indices of every effective batch of an epoch, split in micro-batches of at most `size`. */
-export function* microBatches(
-  count: number,
-  { batchSize, gradientAccumulationSteps, seed }: TrainingOptions,
-  epoch: number,
-  size = batchSize,
-) {
-  for (const effective of batchesOf(epochOrder(count, seed, epoch), batchSize * gradientAccumulationSteps))
-    yield [...batchesOf(effective, size)];
+/** Indices of every effective batch of an epoch. */
+function effectiveBatches(count: number, options: TrainingOptions, epoch: number) {
+  const { batchSize, gradientAccumulationSteps, seed } = options;
+  return batchesOf(epochOrder(count, seed, epoch), batchSize * gradientAccumulationSteps);
+}
+
+/** Indices of every effective batch of an epoch, split in micro-batches. */
+export function* microBatches(count: number, options: TrainingOptions, epoch: number, size = options.batchSize) {
+  for (const effective of effectiveBatches(count, options, epoch)) yield [...batchesOf(effective, size)];
 }
 
 /** Updates of the whole run. */
@@ -178,31 +177,20 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
   const ofStage: OfStage = inputs.stage === undefined ? {} : { stage: inputs.stage };
   yield { type: "start", ...ofStage, steps: planned, rows: train.rows.length, parameters: inputs.parameters };
 
-  let size = Math.min(from.microBatch ?? options.batchSize, options.batchSize);
-  const batchesOfEpoch = (epoch: number) => microBatches(train.rows.length, options, epoch, size);
-  const made = (indices: readonly Uint32Array[], epoch?: number) =>
+  const made = (size: number, indices: readonly Uint32Array[], epoch?: number) =>
     makeMicroBatches(train, indices, { batchSize: size, seed: options.seed }, structure.regression, epoch);
-  // Every shape of the run is placed before the first step: memory that will not do is found now, and does not grow later.
-  const prepare = async () => {
+  const shapes = function* (size: number) {
     for (let epoch = 0, step = 0; step < planned; epoch++)
-      for (const indices of batchesOfEpoch(epoch)) {
+      for (const indices of microBatches(train.rows.length, options, epoch, size)) {
         if (step++ === planned) break;
-        for (const batch of made(indices)) await trainer.prepare(shapeOf(batch));
+        for (const batch of made(size, indices)) yield shapeOf(batch);
       }
-    await trainer.ready();
   };
-  for (;;)
-    try {
-      await prepare();
-      break;
-    } catch (error) {
-      if (!isTooLarge(error) || size === 1) throw error;
-      await trainer.forget(error);
-      yield* notes();
-      const text = `${size} sequences are too many at a time (${error.message})`;
-      size = Math.ceil(size / 2);
-      yield { type: "note", text: `${text} The same updates are made of ${size} at a time` };
-    }
+  try {
+    await trainer.prepare(Math.min(from.microBatch ?? options.batchSize, options.batchSize), shapes);
+  } finally {
+    yield* notes();
+  }
 
   const judged = inputs.evalText ?? inputs.eval;
   const evaluate = async (): Promise<Metrics | undefined> => {
@@ -251,7 +239,7 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
         tokens,
         skipped,
         evaluatedAt,
-        ...(size < options.batchSize ? { microBatch: size } : {}),
+        ...(trainer.size < options.batchSize ? { microBatch: trainer.size } : {}),
         metrics,
         best,
         seconds: from.seconds + spent(),
@@ -264,18 +252,23 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
   };
   if (inputs.evalText && step === 0) yield* evaluation();
   for (; step < planned && !stopping; epoch++, batch = 0) {
-    for (const indices of [...batchesOfEpoch(epoch)].slice(batch)) {
-      const batches = made(indices, epoch);
+    for (const effective of [...effectiveBatches(train.rows.length, options, epoch)].slice(batch)) {
+      const [{ taught }, own] = [inputs, epoch];
+      const update: Update = (size) => {
+        const indices = [...batchesOf(effective, size)];
+        return made(size, indices, own).map((batch, i) => ({
+          batch,
+          ...(taught ? { taught: () => taught.read(indices[i], batch) } : {}),
+        }));
+      };
       const learningRate = options.learningRate * learningRateFactor(options.lrSchedulerType, step, planned, warmup);
       const reported = (step + 1) % options.loggingSteps === 0 || step + 1 === planned;
-      const { taught } = inputs;
-      const taughtBy = taught && (() => Promise.all(batches.map((batch, i) => taught.read(indices[i], batch))));
       const hyper = hyperAt(inputs.hyper, step, planned);
-      const result = await trainer.step(batches, learningRate, hyper, reported, taughtBy);
+      const result = await trainer.step(update, learningRate, hyper, reported);
       step++;
       batch++;
       yield* notes();
-      tokens += batches.reduce((sum, batch) => sum + batch.tokens, 0);
+      tokens += effective.reduce((sum, i) => sum + train.rows[i].ids.length, 0);
       skipped = result?.skippedSteps ?? skipped;
       if (result && reported) {
         const now = performance.now();

@@ -27,7 +27,7 @@ import type { Runtime } from "../runtimes/runtime.ts";
 import { sha256 } from "../sha256.ts";
 import { breather } from "./breather.ts";
 import type { DistillOptions } from "./distill.ts";
-import { BATCH } from "./evaluate.ts";
+import { BATCH, inBatches } from "./evaluate.ts";
 import { loadModel, type Model } from "./model.ts";
 import { flag } from "./options.ts";
 import { maskedLogitsProgram, type Placed } from "./programs.ts";
@@ -214,16 +214,16 @@ class Source {
     }
     const asked = [...found.values()].flat().filter(({ slot }) => slot.pieces.length === 1);
     asked.sort((a, b) => a.in.ids.length - b.in.ids.length);
-    for (let start = 0; start < asked.length; start += BATCH) {
-      const some = asked.slice(start, start + BATCH);
+    await inBatches(this.predictor, asked.length, async (start, size) => {
+      const some = asked.slice(start, start + size);
       const masked = some.map((one) => maskSlot(one.in, one.slot, tokenizer.maskId as number));
-      const logits = await this.predictor.maskedLogits(makeBatch(masked, { size: BATCH, maskedMost: BATCH }));
+      const logits = await this.predictor.maskedLogits(makeBatch(masked, { size, maskedMost: size }));
       for (const [i, one] of some.entries()) {
         const own = logits.subarray(i * config.vocab_size, (i + 1) * config.vocab_size);
         one.candidates = largest(own, this.#words, augmentation.candidates);
       }
       await this.#breathe();
-    }
+    });
     return new Map(
       [...found].map(([text, all]) => [
         text,

@@ -17,7 +17,7 @@ import { sha256 } from "../sha256.ts";
 import { VERSION } from "../version.ts";
 import { breather } from "./breather.ts";
 import type { CacheFolder, Chunk } from "./cacheFolder.ts";
-import { BATCH } from "./evaluate.ts";
+import { inBatches } from "./evaluate.ts";
 import { hashOfWeights, type Weights } from "./model.ts";
 import { featureOf, featureProgram, type Placed, type StepStructure, stepPrograms } from "./programs.ts";
 import type { LastingDevice } from "./recovery.ts";
@@ -141,12 +141,14 @@ async function fill(cache: CacheFolder, given: TaughtRows, kept: readonly Kept[]
   );
   const buffers = new Map<Chunk, Float32Array>();
   const breathe = breather();
-  for (let first = 0; first < rows.length; first += BATCH) {
-    if (given.signal?.aborted) return false;
-    const part = rows.slice(first, first + BATCH);
+  let stopped = false;
+  await inBatches(device, rows.length, async (first, size) => {
+    stopped ||= given.signal?.aborted ?? false;
+    if (stopped) return;
+    const part = rows.slice(first, first + size);
     const now = wanted.filter((feature) => part.some((_, i) => missing.has(chunkOf(feature, first + i))));
-    if (now.length === 0) continue;
-    const batch = makeBatch(part, { size: BATCH });
+    if (now.length === 0) return;
+    const batch = makeBatch(part, { size });
     const outputs = new Map<Placed, ReadonlyMap<string, Float32Array>>();
     for (const placed of new Set(now.map((feature) => feature.placed)))
       outputs.set(placed, await (readers.get(placed) as FeatureReader).read(batch));
@@ -167,8 +169,8 @@ async function fill(cache: CacheFolder, given: TaughtRows, kept: readonly Kept[]
         buffers.delete(chunk);
       }
     await breathe();
-  }
-  return true;
+  });
+  return !stopped;
 }
 
 /** Moves the numbers of sequence i between a feature of the batch and a row of their own. */

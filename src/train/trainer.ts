@@ -223,8 +223,10 @@ export class Trainer {
   /** Every shape so far is forgotten, with the inputs that were placed for it. */
   forget(): void {
     for (const { teachers, gradient } of this.#steps.values())
-      for (const { program } of [...teachers, gradient])
-        for (const { name, storage } of program.values) if (storage === "input") this.executor.release(name);
+      for (const loaded of [...teachers, gradient]) {
+        for (const { name, storage } of loaded.program.values) if (storage === "input") this.executor.release(name);
+        this.executor.unload(loaded);
+      }
     this.#steps.clear();
   }
 
@@ -311,6 +313,8 @@ export class Trainer {
 
   /** Frees what only training needs. */
   release(): void {
+    this.forget();
+    this.executor.unload(this.#update);
     for (const { name } of [LOSS_SCALE, LOSS_GUARD]) this.executor.release(name);
     for (const [name, { gradient, moments }] of this.#parameters) {
       for (const own of [gradient, ...moments]) this.executor.release(own);

@@ -19,13 +19,21 @@ afterEach(() => vi.restoreAllMocks());
 
 /** Addresses in use, by their allocator; `mayTake` is asked before each allocation. */
 function watched(mayTake: () => boolean): Map<Allocator, Set<number>> {
-  const { allocate, free } = Allocator.prototype;
+  const { allocate, free, replace } = Allocator.prototype;
   const living = new Map<Allocator, Set<number>>();
   vi.spyOn(Allocator.prototype, "allocate").mockImplementation(function (this: Allocator, bytes) {
     if (!mayTake()) throw outOfMemory(`${bytes} more bytes are needed`);
     const block = allocate.call(this, bytes);
     living.set(this, (living.get(this) ?? new Set()).add(block.at));
     return block;
+  });
+  vi.spyOn(Allocator.prototype, "replace").mockImplementation(function (this: Allocator, block, bytes) {
+    try {
+      return replace.call(this, block, bytes);
+    } catch (error) {
+      living.get(this)?.add(block.at);
+      throw error;
+    }
   });
   vi.spyOn(Allocator.prototype, "free").mockImplementation(function (this: Allocator, block) {
     living.get(this)?.delete(block.at);
@@ -112,6 +120,35 @@ describe("a training under WASM", () => {
     const { result } = await run({ ...dropping, out, resume: true });
     expect(result.steps).toBe(4);
     expect(bytesOf(result.model.weights)).toBe(bytesOf(expected.result.model.weights));
+  });
+
+  test("asks for nothing after its first step, and gives back what it had for larger parts [G2]", async () => {
+    const dropping = { model: model(0.1), eval: undefined };
+    const whole = await run(dropping);
+    let stepped = false;
+    let asked = 0;
+    const refusing = watched(() => {
+      if (stepped) asked++;
+      return !stepped;
+    });
+    const events = finetune({ ...OPTIONS, ...dropping });
+    for await (const { type } of events) stepped ||= type === "step";
+    expect(bytesOf((await events.result).model.weights)).toBe(bytesOf(whole.result.model.weights));
+    // What products would have taken to find their fastest tile.
+    expect(asked).toBeLessThanOrEqual(1);
+    vi.restoreAllMocks();
+
+    const blocks = (living: ReturnType<typeof watched>) => [...living.values()].map((own) => own.size);
+    limited(whole.bytes - 200_000);
+    const living = watched(() => true);
+    const split = await run(dropping);
+    const size = Number(split.notes.flatMap((text) => said.exec(text)?.[2] ?? []).at(-1));
+    const after = blocks(living);
+    vi.restoreAllMocks();
+    const alike = watched(() => true);
+    await run({ ...dropping, batchSize: size, gradientAccumulationSteps: 24 / size });
+    expect(after).toEqual(blocks(alike));
+    expect(refusing.size).toBe(1);
   });
 
   test("that fits in no way ends with the bytes, and leaves no folder [G2]", async () => {

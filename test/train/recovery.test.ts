@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeBatch } from "../../src/data/batch.ts";
 import { LimbeckError } from "../../src/errors.ts";
-import { type Executor, outOfMemory, type Persistent } from "../../src/executors/executor.ts";
+import { type Executor, type Loaded, outOfMemory, type Persistent } from "../../src/executors/executor.ts";
 import { WebgpuExecutor } from "../../src/executors/webgpu.ts";
 import { labelMaps } from "../../src/formats/config.ts";
 import { memoryFiles } from "../../src/formats/files.ts";
@@ -92,14 +92,16 @@ const onGpu =
 
 /**
  * WASM in the place of a GPU: it can be lost, and what is read later comes with what is read at once. So every call can be tried. Its memory
- * does for batches of `most` sequences; of larger ones it says later that it does not.
+ * does for batches of `most` sequences; of larger ones it says later that it does not: once they are loaded or, if `from` is given, once so
+ * many runs were asked for, of all devices.
  */
 const pretending =
-  (most: number): Open =>
+  (most: number, from = 0): Open =>
   async (breaks, counts) => {
     const executor = await wasm(1).make();
     const { load, write, run, read } = executor;
     let lost: LimbeckError | undefined;
+    const large = new Set<Loaded>();
     let full = false;
     const owed = new Set<{ come(): void; fail(reason: unknown): void }>();
     const working = <A extends unknown[], R>(call: (...given: A) => R) => {
@@ -121,11 +123,17 @@ const pretending =
       });
     Object.assign(executor, {
       name: "webgpu",
-      ...{ write: working(write), run: working(run) },
+      write: working(write),
+      run: working((loaded: Loaded) => {
+        full ||= large.has(loaded) && counts.calls.run >= from;
+        run.call(executor, loaded);
+      }),
       load: working((program: Program) => {
         const offsets = program.values.find(({ name }) => name === "batch/offsets");
-        full ||= offsets !== undefined && offsets.shape[0] > most + 1;
-        return load.call(executor, program);
+        const loaded = load.call(executor, program);
+        if (offsets && offsets.shape[0] > most + 1) large.add(loaded);
+        full ||= from === 0 && large.has(loaded);
+        return loaded;
       }),
       read: async (value: Persistent, later = false) => answer(lost ? [] : await read.call(executor, value), later),
       finished: () => answer(undefined, false),
@@ -136,7 +144,7 @@ const pretending =
       owed.clear();
     };
     const ruin = () => end(new LimbeckError("GPU_LOST", "what is no GPU was lost (destroyed)"));
-    const again = () => pretending(most)(breaks, counts);
+    const again = () => pretending(most, from)(breaks, counts);
     return { executor: breaking(executor, breaks, counts, ruin), threads: 1, choice: "a GPU", again };
   };
 const pretended = pretending(Number.POSITIVE_INFINITY);
@@ -162,8 +170,10 @@ async function trained(
   breaks: Breaks = {},
   again?: () => Promise<Device>,
   cached = false,
-  more: Partial<TrainingOptions> = {},
+  { dropout, ...more }: Partial<TrainingOptions> & { readonly dropout?: number } = {},
 ): Promise<Outcome> {
+  const rates = dropout === undefined ? {} : { hidden_dropout_prob: dropout, attention_probs_dropout_prob: dropout };
+  const own = { ...structure, student: { owner: "student", config: { ...config, ...rates } } };
   const counts: Counts = { calls: { load: 0, write: 0, run: 0, read: 0, finished: 0 }, devices: 0 };
   const first = await open(breaks, counts);
   const device = new LastingDevice(again ? { ...first, again } : first, openWasm, 3);
@@ -174,7 +184,7 @@ async function trained(
     const student = new LastingPredictor(device, structure.student);
     const logits = [await teacher.logits(batch)];
     const taught = cached ? await filled(device) : undefined;
-    const trainer = new LastingTrainer(device, structure, { seed: 7, taught: cached });
+    const trainer = new LastingTrainer(device, own, { seed: 7, taught: cached });
     const options = {
       ...TRAINING,
       learningRate: 1e-2,
@@ -304,6 +314,37 @@ describe("a training whose device can be lost", () => {
     await expect(trained(pretending(0))).rejects.toMatchObject({ code: "OUT_OF_MEMORY" });
   }, 60_000);
 
+  test("of too little memory from any run on: the updates since the snapshot are made of fewer sequences, and all later ones [G2]", async () => {
+    const more = { batchSize: 8, epochs: 8 };
+    const halves = { ...more, batchSize: 4, gradientAccumulationSteps: 2 };
+    const run = (open: Open, how: typeof more & { dropout?: number }) => trained(open, {}, undefined, false, how);
+    const [whole, asked, plain] = [
+      await run(pretended, more),
+      await run(pretended, halves),
+      await run(pretended, { ...more, dropout: 0 }),
+    ];
+    const ends = new Set<string>();
+    for (let k = 1; k <= whole.calls.run; k += 3) {
+      const { weights, notes, events } = await run(pretending(4, k), more);
+      ends.add(weights);
+      expect(events, `run ${k}`).toHaveLength(whole.events.length);
+      const told = notes.filter((text) => / at a time \(what .* The same updates .* of 4 at/.test(text));
+      expect(told).toHaveLength(1);
+      // Parts have dropout masks of their own; without them nothing else differs.
+      if (k % 2 === 0) expect((await run(pretending(4, k), { ...more, dropout: 0 })).weights).toBe(plain.weights);
+    }
+    // Split from the beginning, or behind the snapshot after the third or the sixth step.
+    expect(ends).toContain(asked.weights);
+    expect(ends.size).toBe(3);
+  }, 300_000);
+
+  test("of too little memory while the teacher cache is filled: it is filled by fewer sequences, with the same bytes [G2]", async () => {
+    const whole = await trained(pretended, {}, undefined, true);
+    const outcome = await trained(pretending(4), {}, undefined, true);
+    expect(numbersOf(outcome)).toEqual(numbersOf(whole));
+    expect(outcome.devices).toBeGreaterThan(1);
+  }, 60_000);
+
   test("two predictions at once, on a device that is lost under both, both come", async () => {
     const counts: Counts = { calls: { load: 0, write: 0, run: 0, read: 0, finished: 0 }, devices: 0 };
     const device = new LastingDevice(await pretended({ read: [2] }, counts), openWasm, 3);
@@ -325,7 +366,7 @@ describe("a training whose device can be lost", () => {
       const trainer = new LastingTrainer(device, structure, { seed: 7, maxBadSteps: 1 });
       let failure: unknown;
       try {
-        for (const [i, rate] of rates.entries()) await trainer.step([batch], rate, hyper, i === wanted);
+        for (const [i, rate] of rates.entries()) await trainer.step(() => [{ batch }], rate, hyper, i === wanted);
         await trainer.settle();
       } catch (error) {
         failure = error;
@@ -403,9 +444,9 @@ test("where nothing can be lost every step is read at once, and nothing is kept 
   await device.place("teacher0", freshWeights(config, 1));
   await device.place("student", freshWeights(config, 2));
   const trainer = new LastingTrainer(device, structure, { seed: 7, maxBadSteps: 1 });
-  for (let i = 0; i < 4; i++) expect(await trainer.step([batch], 1e-3, hyper, false)).toBeDefined();
-  await trainer.step([batch], 1e30, hyper, false);
-  await expect(trainer.step([batch], 1e-3, hyper, false)).rejects.toThrow(NonfiniteError);
+  for (let i = 0; i < 4; i++) expect(await trainer.step(() => [{ batch }], 1e-3, hyper, false)).toBeDefined();
+  await trainer.step(() => [{ batch }], 1e30, hyper, false);
+  await expect(trainer.step(() => [{ batch }], 1e-3, hyper, false)).rejects.toThrow(NonfiniteError);
   expect(device.notes()).toEqual([expect.stringMatching(/^step 6 was skipped: /)]);
   device.dispose();
 });
@@ -427,7 +468,7 @@ describe("steps that come to nothing", () => {
     try {
       for (let i = from?.steps?.taken ?? 0; i < 8; i++) {
         const label = bad.includes(i + 1) ? Number.NaN : i;
-        losses.push((await trainer.step([batchOf(label)], 1e-2, hyper, false))?.loss);
+        losses.push((await trainer.step(() => [{ batch: batchOf(label) }], 1e-2, hyper, false))?.loss);
         if (i === 4) state = await trainer.snapshot();
       }
       await trainer.settle();
