@@ -5,6 +5,7 @@ import { WebgpuExecutor } from "../../src/executors/webgpu.ts";
 import { copy, dropout, keep, linear } from "../../src/ops/index.ts";
 import { Trace } from "../../src/program/program.ts";
 import { selfTest } from "../../src/train/selfTest.ts";
+import { here } from "../hosts/here.ts";
 import { bytesOf, type TinyRun, tinyRun } from "../train/tiny.ts";
 import { openAdapter, wasm, webgpu } from "./each.ts";
 
@@ -213,6 +214,22 @@ describe.skipIf(webgpu.missing)(`the executor ${webgpu.name}`, () => {
     });
     expect(() => executor.run(loaded)).toThrow(/no memory to map/);
     await expect(executor.read(x)).rejects.toMatchObject({ code: "GPU_ERROR" });
+    executor.dispose();
+  });
+
+  test("a shader that does not compile ends the device, by the kernel's name [G4]", async () => {
+    const { device, executor } = await fresh();
+    const make = device.createShaderModule.bind(device);
+    device.createShaderModule = ({ label, code }) =>
+      make({ label, code: `${code}\nfn broken() { let x: u32 = 1.5; }` });
+    const { x, program } = adder();
+    executor.load(program);
+    // How others word it was not looked into.
+    const named = here.remote ? /reported an error/ : /reported an error: [\s\S]*\bcopy\b/;
+    await expect(executor.finished()).rejects.toMatchObject({
+      ...{ code: "GPU_ERROR", message: expect.stringMatching(named) },
+    });
+    expect(() => executor.write(x, new Float32Array(3))).toThrow(/reported an error/);
     executor.dispose();
   });
 

@@ -52,6 +52,20 @@ describe("kl [N2]", () => {
         ({ logits, teacher, temperature, weight }) =>
           kl({ targets: softmax({ x: teacher, temperature }, {}), logits, temperature, weight }, {}),
       );
+  // Equal logits, and others, at temperatures that make a one-hot vector and a uniform distribution of them.
+  for (const T of [1e-3, 1e6])
+    opCase(
+      `equal logits, and others, at T = ${T}`,
+      {
+        logits: { shape: [3, 3], data: [2, 2, 2, 1, 2, 3, 0, 0, 0] },
+        teacher: { shape: [3, 3], data: [5, 5, 5, 0, 0, 0, 3, 1, -4], fixed: true },
+        temperature: { shape: [1], data: [T], fixed: true },
+        weight: { shape: [3], data: [0.5, 0.25, 0.25], fixed: true },
+      },
+      ({ logits, teacher, temperature, weight }) =>
+        kl({ targets: softmax({ x: teacher, temperature }, {}), logits, temperature, weight }, {}),
+      { gradients: false },
+    );
   // 1e-40 has fewer bits than other numbers, and a GPU may take it for 0; its logarithm is an ordinary number, or that of 0.
   opCase(
     "targets and probabilities that are subnormal",
