@@ -2,9 +2,10 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { createReadStream, existsSync } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -208,18 +209,19 @@ const WORKER = `
   worker.onerror = ({ message }) => console.log("the worker failed: " + message);
 `;
 
-/** The tests in a page that tells its server what it prints. */
+/** A page tells its server what it prints. */
 const TELLING = `
   let told = Promise.resolve();
   console.log = (line) => (told = told.then(() => fetch("told", { method: "POST", body: line })));
   addEventListener("error", ({ message }) => console.log("the page failed: " + message));
-  import("./main.js").catch((error) => console.log("the page failed: " + error));
 `;
+const IMPORT = 'import("./main.js").catch((error) => console.log("the page failed: " + error));';
 
 const PAGES: Readonly<Record<string, string>> = {
   "": ' src="main.js">',
   worker: `>${WORKER}`,
-  telling: `>${TELLING}`,
+  telling: `>${TELLING}${IMPORT}`,
+  tellingworker: `>${TELLING}${WORKER}`,
 };
 
 /** Serves the bundle's folder to this machine, isolated as a page must be for shared memory. `line` hears what a page tells. */
@@ -275,33 +277,58 @@ function browser(name: string, programs: readonly string[], options: LaunchOptio
       return { stop };
     },
   });
-  return [host(name, ""), host(`${name} worker`, `worker?only=${RUNTIMES}`, RUNTIMES)];
+  // A worker of Firefox that makes threads may hang while WebDriver listens for workers (src/web/threads.ts).
+  const worker =
+    options.browser === "firefox"
+      ? undriven({ ...found, name: `${name} worker` }, "tellingworker", (path, url, profile) => [
+          ...[path, "--headless", "--no-remote", "--profile", profile, url],
+        ])
+      : host(`${name} worker`, `worker?only=${RUNTIMES}`, RUNTIMES);
+  return [host(name, ""), worker];
 }
 
-/** WebKitGTK's own small browser, which nobody drives. It has neither WebGPU nor shared memory. */
-const webkit: Host = {
-  ...find(
+/** A browser that nobody drives, by its command line; `place` is a page that tells. */
+function undriven(
+  found: ReturnType<typeof find>,
+  place: string,
+  command: (path: string, url: string, profile: string) => readonly string[],
+): Host {
+  return {
+    ...found,
+    only: RUNTIMES,
+    async start(path, folder, { line, ended }) {
+      const server = await serve(folder, line);
+      const profile = await mkdtemp(join(tmpdir(), "limbeck-profile-"));
+      const [program, ...args] = command(path, `${server.url}${place}?only=${RUNTIMES}`, profile);
+      const child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"], detached: true });
+      createInterface(child.stderr).on("line", line);
+      const closed = new Promise<void>((resolve) => child.once("close", () => resolve()));
+      child.once("error", ({ message }) => ended(message));
+      child.once("close", (code, signal) => ended(`ended with ${signal ?? code}`));
+      return {
+        async stop() {
+          server.close();
+          if (child.pid === undefined) return;
+          // With the display and the processes of the page.
+          if (child.exitCode === null) process.kill(-child.pid, "SIGKILL");
+          await closed;
+          await rm(profile, { recursive: true, force: true, maxRetries: 10 });
+        },
+      };
+    },
+  };
+}
+
+/** WebKitGTK's own small browser. It has neither WebGPU nor shared memory. */
+const webkit = undriven(
+  find(
     "WebKit",
     ["x86_64", "aarch64"].map((cpu) => `../lib/${cpu}-linux-gnu/webkit2gtk-4.1/MiniBrowser`),
     false,
   ),
-  only: RUNTIMES,
-  async start(path, folder, { line, ended }) {
-    const server = await serve(folder, line);
-    const url = `${server.url}telling?only=${RUNTIMES}`;
-    const child = spawn("xvfb-run", ["-a", path, url], { stdio: ["ignore", "ignore", "pipe"], detached: true });
-    createInterface(child.stderr).on("line", line);
-    child.once("error", ({ message }) => ended(message));
-    child.once("close", (code, signal) => ended(`ended with ${signal ?? code}`));
-    return {
-      async stop() {
-        server.close();
-        // With the display and the processes of the page.
-        if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGKILL");
-      },
-    };
-  },
-};
+  "telling",
+  (path, url) => ["xvfb-run", "-a", path, url],
+);
 
 const edge: Host = {
   // The package's own bin may be a script that starts the program, and would leave it running.
