@@ -11,8 +11,8 @@ export const errorCodes = {
     NOT_A_FILE: ["The name is a folder's, a device's or a pipe's.", "Name a plain file."],
     NOT_A_FOLDER: ["The name, or a part of the path, is a file's.", "Name a folder."],
     PERMISSION_DENIED: [
-      "The operating system does not let this user read or write there.",
-      "Change the rights, or name another place.",
+      "The operating system, or in a page its user, does not let this be read or written.",
+      "Change the rights, have the user allow it, or name another place.",
     ],
     LINK_LEAVES_FOLDER: [
       "A symbolic link leads out of the model's folder, or in a circle; such links could read private files.",

@@ -45,7 +45,7 @@ export interface Files {
   /** What the user should hear of where the files come from. */
   notes?(): readonly string[];
   /** Takes the folder for this run alone, where the host has locks of its own; returns how to let it go, undefined where another has it. */
-  hold?(): Promise<(() => void) | undefined>;
+  hold?(): Promise<(() => void | Promise<void>) | undefined>;
 }
 
 /** Refuses whatever is not a plain file name: separators, drive letters, "..", hidden files. */

@@ -8,6 +8,8 @@ import { checkBasename, chunksOf, type Files, fileEnds, outputExists } from "../
 type Handle = FileSystemDirectoryHandle;
 /** In browsers since 2023; TypeScript's declarations lack it. */
 type Movable = FileSystemFileHandle & { move?(name: string): Promise<void> };
+/** Open, for one writer: a file of its own, which is not to be seen. */
+const LOCK = ".lock";
 
 /** Where a folder is: a handle, or a name in another. `make` makes what is missing on the way. */
 interface Place {
@@ -89,8 +91,8 @@ function folderAt(place: Place, folder: string, draft = false): Files {
   const exists = async (): Promise<boolean> => {
     const handle = await place.handle();
     if (!handle) return false;
-    // One that the user chose is there; while it is empty, it is as good as one to be made.
-    if (!parent) return (await entriesOf(handle)).length > 0;
+    // One that the user chose is there; while nothing is to be seen in it, it is as good as one to be made.
+    if (!parent) return (await entriesOf(handle)).some(isSeen);
     const home = await parent.handle();
     return draft || !(home && (await found(home.getFileHandle(marker(own)))));
   };
@@ -100,7 +102,7 @@ function folderAt(place: Place, folder: string, draft = false): Files {
     const entries = await entriesOf(await opened());
     const all = new Set(entries.map(({ name }) => name));
     return entries
-      .filter((entry) => entry.kind === kind && !entry.name.startsWith(".") && !all.has(marker(entry.name)))
+      .filter((entry) => entry.kind === kind && isSeen(entry) && !all.has(marker(entry.name)))
       .map(({ name }) => name)
       .sort();
   };
@@ -133,8 +135,8 @@ function folderAt(place: Place, folder: string, draft = false): Files {
     write: (name, content) =>
       attempt(at(name), async () => {
         const home = await opened();
-        const partial = `.${name}.${crypto.randomUUID()}.partial`;
-        const file: Movable = await home.getFileHandle(partial, { create: true });
+        const partial = partOf(name);
+        const file = await home.getFileHandle(partial, { create: true });
         try {
           const out = await file.createWritable();
           try {
@@ -144,8 +146,7 @@ function folderAt(place: Place, folder: string, draft = false): Files {
             throw error;
           }
           await out.close();
-          if (!file.move) throw new LimbeckError("IO_ERROR", "this browser cannot rename files; use a newer one.");
-          await file.move(name);
+          await rename(file, name);
         } catch (error) {
           await gone(home, partial).catch(() => {});
           throw error;
@@ -175,7 +176,7 @@ function folderAt(place: Place, folder: string, draft = false): Files {
       attempt(folder, async () => {
         const home = await opened();
         if (!parent) {
-          for (const { name } of await entriesOf(home)) await gone(home, name);
+          for (const entry of await entriesOf(home)) if (isSeen(entry)) await gone(home, entry.name);
           return;
         }
         const beside = (await parent.handle()) as Handle;
@@ -187,14 +188,40 @@ function folderAt(place: Place, folder: string, draft = false): Files {
       attempt(folder, async () => {
         const home = await opened();
         for (const { name } of await entriesOf(home)) {
-          const marked = /^\.(.+)\.partial$/.exec(name)?.[1];
+          // Chromium writes into .crswap files beside those that a user chose.
+          const marked = /^\.(.+)\.partial(\.crswap)?$/.exec(name)?.[1];
           if (marked === undefined) continue;
           await gone(home, marked);
           await gone(home, name);
         }
       }),
-    ...(folder.startsWith("opfs:") ? { hold: () => hold(`limbeck run ${folder}`) } : {}),
+    hold: () =>
+      attempt(folder, async () => {
+        const home = await opened();
+        // The same folder may come as a name, as a handle of the origin's own storage, or as one that the user chose.
+        const root = await navigator.storage.getDirectory().catch(() => undefined);
+        const path = await root?.resolve(home);
+        return path ? hold(`limbeck run opfs:${path.join("/")}`) : holdChosen(home);
+      }),
   };
+}
+
+/** Hidden files are the system's, the user's, or unfinished. */
+const isSeen = ({ name }: FileSystemHandle) => !name.startsWith(".");
+
+const partOf = (name: string) => `.${name}.${crypto.randomUUID()}.partial`;
+
+async function rename(file: Movable, name: string): Promise<void> {
+  const refused = (why: string, cause?: unknown) =>
+    new LimbeckError(
+      "IO_ERROR",
+      `this browser cannot rename files there (${why}); use a newer one, or leave the folder out: the student then comes as files.`,
+      { cause },
+    );
+  if (!file.move) throw refused("it has no FileSystemFileHandle.move");
+  await file.move(name).catch((error) => {
+    throw isRefusal(error) ? error : refused(`${error.name}: ${error.message}`, error);
+  });
 }
 
 async function entriesOf(handle: Handle): Promise<FileSystemHandle[]> {
@@ -220,10 +247,34 @@ function hold(name: string): Promise<(() => void) | undefined> {
   });
 }
 
+/**
+ * A folder that the user chose has no name that other tabs would know it by: a file in it that is open for one writer alone, until that closes
+ * it or ends. That a run can write and rename there is thereby known before its first step.
+ */
+async function holdChosen(home: Handle): Promise<(() => Promise<void>) | undefined> {
+  const partial = partOf("lock");
+  const file = await home.getFileHandle(partial, { create: true });
+  try {
+    await rename(file, LOCK);
+    const out = await file.createWritable({ mode: "exclusive" } as FileSystemCreateWritableOptions);
+    return async () => {
+      await out.abort();
+      await gone(home, LOCK);
+    };
+  } catch (error) {
+    await gone(home, partial).catch(() => {});
+    if ((error as Error).name === "NoModificationAllowedError") return undefined;
+    throw error;
+  }
+}
+
 /** Streams refuse views of shared memory. */
 function unshared(chunk: Uint8Array): Uint8Array<ArrayBuffer> {
   return chunk.buffer instanceof ArrayBuffer ? (chunk as Uint8Array<ArrayBuffer>) : new Uint8Array(chunk);
 }
+
+const isRefusal = ({ name }: Error) =>
+  ["NoModificationAllowedError", "NotAllowedError", "SecurityError", "QuotaExceededError"].includes(name);
 
 async function explain(error: unknown, where: string): Promise<LimbeckError> {
   const { name, message } = error as Error;
@@ -233,10 +284,15 @@ async function explain(error: unknown, where: string): Promise<LimbeckError> {
       return new InputError("FILE_NOT_FOUND", "there is no such file or folder.", options);
     case "TypeMismatchError":
       return new InputError("NOT_A_FOLDER", "a file stands where a folder was expected, or the other way.", options);
-    case "NotAllowedError":
     case "NoModificationAllowedError":
+      return new InputError("PERMISSION_DENIED", `another tab or worker has this open (${message}).`, options);
+    case "NotAllowedError":
     case "SecurityError":
-      return new InputError("PERMISSION_DENIED", `the browser refuses access (${message}).`, options);
+      return new InputError(
+        "PERMISSION_DENIED",
+        `the user has not allowed this page as much (${message}); choose the folder with showDirectoryPicker({ mode: "readwrite" }), or "read" where that does, or await its handle.requestPermission({ mode: "readwrite" }) on a click.`,
+        options,
+      );
     case "QuotaExceededError": {
       const { usage = 0, quota = 0 } = await navigator.storage.estimate().catch(() => ({}) as StorageEstimate);
       const megabytes = (n: number) => `${Math.round(n / 1e6)} MB`;

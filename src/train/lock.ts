@@ -116,7 +116,7 @@ export class Lock implements Owned {
 }
 
 /** The host's own lock: it ends with who has it. */
-function held({ folder }: Files, release: (() => void) | undefined): Owned {
+function held({ folder }: Files, release: (() => void | Promise<void>) | undefined): Owned {
   if (!release)
     throw new LimbeckError("RUN_OWNED", "another tab or worker trains into this folder; end it, or name another one.", {
       where: folder,

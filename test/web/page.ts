@@ -36,11 +36,29 @@ async function failure(promise: Promise<unknown>): Promise<object> {
   }
 }
 
-async function opfs(path: string): Promise<FileSystemDirectoryHandle> {
+/** Folders that the user dropped on the page: handles as showDirectoryPicker gives them, which may be read. */
+const dropped: FileSystemDirectoryHandle[] = [];
+addEventListener("dragover", (event) => event.preventDefault());
+addEventListener("drop", async (event) => {
+  event.preventDefault();
+  type Dropped = DataTransferItem & { getAsFileSystemHandle(): Promise<FileSystemDirectoryHandle> };
+  const items = Array.from(event.dataTransfer?.items ?? []) as Dropped[];
+  dropped.push(...(await Promise.all(items.map((item) => item.getAsFileSystemHandle()))));
+  console.log("dropped");
+});
+
+/** `opfs:NAME` and `handle:NAME`, of the origin's own storage; `dropped:N`. */
+async function handleOf(place: string, create = false): Promise<FileSystemDirectoryHandle> {
+  const [kind, path] = place.split(":");
+  if (kind === "dropped") return dropped[Number(path)];
   let folder = await navigator.storage.getDirectory();
-  for (const name of path.split("/")) folder = await folder.getDirectoryHandle(name);
+  for (const name of path.split("/")) folder = await folder.getDirectoryHandle(name, { create });
   return folder;
 }
+
+/** The place as limbeck/web takes it. */
+const folderAt = async (place: string): Promise<Web.WebFolder> =>
+  place.startsWith("opfs:") ? place : handleOf(place, true);
 
 const names = async (folder: FileSystemDirectoryHandle) => {
   const found: string[] = [];
@@ -101,14 +119,14 @@ const actions = {
 
   async abort() {
     const controller = new AbortController();
-    const run = web.distill(options({ epochs: 1000, signal: controller.signal }));
+    const run = web.distill(options({ epochs: 100, signal: controller.signal }));
     for await (const event of run) if (event.type === "step") controller.abort();
     const result = await run.result;
     return { complete: result.complete, files: result.files?.length, steps: result.steps };
   },
 
   async leave() {
-    const run = web.distill(options({ epochs: 1000 }));
+    const run = web.distill(options({ epochs: 100 }));
     const left = (async () => {
       for await (const event of run) if (event.type === "step") break;
     })();
@@ -116,7 +134,7 @@ const actions = {
   },
 
   async terminate() {
-    const run = web.distill(options({ epochs: 1000 }));
+    const run = web.distill(options({ epochs: 100 }));
     for await (const event of run) {
       if (event.type !== "step") continue;
       run.terminate();
@@ -129,15 +147,34 @@ const actions = {
   predict: () => failure(web.loadModel(teacher, { device: "wasm" })),
   load: (source: string) => failure(web.loadModel(source, { device: "wasm" })),
 
-  stored: () => failure(web.distill(options({ out: "opfs:stored" })).result),
-
   async workerless() {
     Object.assign(globalThis, { Worker: undefined });
     return failure(web.loadModel(teacher));
   },
 
+  /** A student from a folder of a teacher and of its data, by their handle. */
+  async read(place: string) {
+    const folder = await handleOf(place);
+    const rows = await (await folder.getFileHandle("train.tsv")).getFile();
+    const result = await web.distill(options({ teacher: folder, train: rows })).result;
+    return hash(weights(result));
+  },
+
+  /** What a run says that writes there, and whether it had begun. */
+  async write(place: string) {
+    const run = web.distill(options({ out: await folderAt(place) }));
+    const types: string[] = [];
+    const found = await failure(
+      (async () => {
+        for await (const { type } of run) types.push(type);
+      })(),
+    );
+    return { ...found, stepped: types.includes("step") };
+  },
+
   /** Ended in the middle, and gone on with. */
-  async resume(out: string) {
+  async resume(place: string) {
+    const out = await folderAt(place);
     const run = web.distill(options({ out, saveSteps: 3 }));
     for await (const event of run)
       if (event.type === "checkpoint") {
@@ -146,13 +183,13 @@ const actions = {
       }
     await run.result.catch(() => {});
     console.log("ended in the middle");
-    const between = await names(await opfs(out.slice("opfs:".length)));
+    const folder = await handleOf(place);
+    const between = await names(folder);
     const resumed = web.distill(options({ out, saveSteps: 3, resume: true }));
     const notes: string[] = [];
     for await (const event of resumed) if (event.type === "note") notes.push(event.text);
     const { sha256, complete } = await resumed.result;
     console.log("resumed");
-    const folder = await opfs(out.slice("opfs:".length));
     const file = await (await folder.getFileHandle("model.safetensors")).getFile();
     using model = await web.loadModel(folder, { device: "wasm" });
     console.log("loaded");
@@ -164,8 +201,9 @@ const actions = {
   },
 
   /** Two runs into one folder. */
-  async both(out: string) {
-    const first = web.distill(options({ out, epochs: 1000 }));
+  async both(place: string) {
+    const out = await folderAt(place);
+    const first = web.distill(options({ out, epochs: 200 }));
     for await (const event of first) {
       if (event.type !== "step") continue;
       console.log("the first runs");

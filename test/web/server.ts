@@ -40,6 +40,7 @@ export const PLACES: Readonly<Record<string, Place>> = {
   storeless: {
     before: "StorageManager.prototype.getDirectory = async () => { throw new DOMException('', 'SecurityError'); };",
   },
+  unmovable: { before: "delete FileSystemFileHandle.prototype.move;" },
   vanishing: {
     worker:
       "navigator.locks.request('vanishing', () => { postMessage({ alive: 'vanishing' }); setTimeout(close, 100); return new Promise(() => {}); });",

@@ -155,15 +155,18 @@ describe.each(browsers)("in $name", ({ name, programs, options }) => {
     expect(await act("plain", "unsendable")).toMatchObject({ code: "NOT_SENDABLE", limbeck: true });
   });
 
-  it("a run in the page's own storage goes on where it was ended, to the same bytes, and alone", async () => {
-    const found = await act("isolated", "resume", "opfs:runs/one");
-    expect(found).toMatchObject({ complete: true, sha256: student.sha256, hash: student.sha256, name: "one" });
-    expect(found.between).toEqual(expect.arrayContaining([expect.stringMatching(/^checkpoint-\d+$/)]));
-    expect((found.notes as string[]).join()).toMatch(/the run goes on behind opfs:runs\/one\/checkpoint-\d+/);
-    expect(found.after).not.toEqual(expect.arrayContaining([expect.stringMatching(/checkpoint|partial/)]));
-    expect(found.again).toMatchObject({ code: "OUTPUT_EXISTS", input: true });
-    expect(await act("isolated", "both", "opfs:runs/two")).toMatchObject({ code: "RUN_OWNED" });
-  });
+  it.each(["opfs", "handle"])(
+    "a run in the page's own storage (%s) goes on where it was ended, to the same bytes, and alone",
+    async (kind) => {
+      const found = await act("isolated", "resume", `${kind}:runs/${kind}`);
+      expect(found).toMatchObject({ complete: true, sha256: student.sha256, hash: student.sha256, name: kind });
+      expect(found.between).toEqual(expect.arrayContaining([expect.stringMatching(/^checkpoint-\d+$/)]));
+      expect((found.notes as string[]).join()).toMatch(/the run goes on behind (opfs:runs\/)?\w+\/checkpoint-\d+/);
+      expect(found.after).not.toEqual(expect.arrayContaining([expect.stringMatching(/checkpoint|partial|lock/)]));
+      expect(found.again).toMatchObject({ code: "OUTPUT_EXISTS", input: true });
+      expect(await act("isolated", "both", `${kind}:runs/both-${kind}`)).toMatchObject({ code: "RUN_OWNED" });
+    },
+  );
 
   it("what surroundings lack is named, with what to do", async () => {
     const message = (words: RegExp) => expect.stringMatching(words);
@@ -171,11 +174,11 @@ describe.each(browsers)("in $name", ({ name, programs, options }) => {
       /Content-Security-Policy.*'wasm-unsafe-eval'/,
     );
     expect(await act("simdless", "distill", {}).catch(({ message }) => message)).toMatch(/has no SIMD in WebAssembly/);
-    expect(await act("full", "stored")).toMatchObject({
+    expect(await act("full", "write", "opfs:stored")).toMatchObject({
       code: "DISK_FULL",
       message: message(/MB are used; remove old runs/),
     });
-    expect(await act("storeless", "stored")).toMatchObject({
+    expect(await act("storeless", "write", "opfs:stored")).toMatchObject({
       code: "NO_STORAGE",
       message: message(/Leave the folder out/),
     });
