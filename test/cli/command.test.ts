@@ -347,7 +347,7 @@ describe("runs that end early", () => {
   });
 
   test("a second process is refused while one trains; Ctrl-C twice ends at once; --resume goes on, and then finds nothing to do [C10] [L2]", async () => {
-    const args = "finetune --model base --train train.tsv --out shared --threads 1 --epochs 200 --save-steps 5";
+    const args = "finetune --model base --train train.tsv --out shared --threads 1 --epochs 100 --save-steps 5";
     const { child, ended } = start(args.split(" "));
     const begun = new Promise<void>((resolve) =>
       child.stderr.on("data", (text: string) => text.includes("checkpoint after step 5:") && resolve()),
@@ -382,7 +382,7 @@ describe("runs that end early", () => {
     const mounted = spawnSync("mount", ["-t", "tmpfs", "-o", "size=4m", "none", disk]);
     skip(mounted.status !== 0, "no file system of a few megabytes can be mounted here");
     try {
-      const args = "finetune --model base --train train.tsv --threads 1 --epochs 150 --save-steps 3 --max-steps 60";
+      const args = "finetune --model base --train train.tsv --threads 1 --epochs 150 --save-steps 3 --max-steps 30";
       const small = await limbeck(`${args} --out disk/small --save-total-limit 9`);
       expect([small.code, small.stderr]).toEqual([
         1,

@@ -33,12 +33,39 @@ export async function openAdapter(): Promise<{ adapter: GPUAdapter; keep: unknow
   return { adapter, keep: [gpu, adapter] };
 }
 
+/** Keeps what was compiled: each executor asks anew, and a driver without a GPU takes most of a test's time for it. */
+function compilingOnce(device: GPUDevice): GPUDevice {
+  const [module, now, later] = [
+    device.createShaderModule.bind(device),
+    device.createComputePipeline.bind(device),
+    device.createComputePipelineAsync.bind(device),
+  ];
+  const modules = new Map<string, GPUShaderModule>();
+  const pipelines = new Map<GPUShaderModule, Map<string, GPUComputePipeline>>();
+  const known = ({ compute }: GPUComputePipelineDescriptor) => pipelines.get(compute.module)?.get(compute.entryPoint!);
+  const keep = ({ compute }: GPUComputePipelineDescriptor, pipeline: GPUComputePipeline) => {
+    pipelines.set(compute.module, pipelines.get(compute.module) ?? new Map());
+    pipelines.get(compute.module)!.set(compute.entryPoint!, pipeline);
+    return pipeline;
+  };
+  device.createShaderModule = (descriptor) => {
+    const made = modules.get(descriptor.code) ?? module(descriptor);
+    modules.set(descriptor.code, made);
+    return made;
+  };
+  device.createComputePipeline = (descriptor) => known(descriptor) ?? keep(descriptor, now(descriptor));
+  device.createComputePipelineAsync = async (descriptor) =>
+    known(descriptor) ?? keep(descriptor, await later(descriptor));
+  return device;
+}
+
 /** One device serves all tests of a file. */
 async function openDevice(): Promise<{ device: GPUDevice; adapter: string; keep: unknown[] }> {
   const { adapter, keep } = await openAdapter();
   // As a run opens it: with every feature that limbeck uses and the adapter has.
   const requiredFeatures = FEATURES.filter((name) => adapter.features.has(name));
-  return { device: await adapter.requestDevice({ requiredFeatures }), adapter: adapter.info.description, keep };
+  const device = compilingOnce(await adapter.requestDevice({ requiredFeatures }));
+  return { device, adapter: adapter.info.description, keep };
 }
 
 async function findWebgpu(): Promise<Device> {

@@ -26,7 +26,7 @@ const STEPS = 200;
 /** What is promised of WebGPU beside WASM: of every loss, relative, and of the accuracy at the end. */
 const [LOSS_BOUND, ACCURACY_BOUND] = [1e-3, 0.005];
 /** Where the second run on WebGPU stops, and both are compared. */
-const HALT = 20;
+const HALT = 10;
 /** 64×64×16 for every product: slow to compile and then the fastest on a software driver. Tiles change no bit (tuning.test.ts). */
 const TILING = [2, 2, 2];
 /** Software drivers train some 0.1 GFLOP/s: minutes. */
