@@ -140,6 +140,20 @@ export default {
   }
 });
 
+const deno = engines.find(({ name }) => name === "Deno") as Engine;
+test.skipIf(deno.missing !== undefined)("in Deno each permission that the README lists is needed", async () => {
+  expect(readFileSync(join(root, "README.md"), "utf8")).toContain(`deno ${DENO.join(" ")} ${write("FOLDER")}`);
+  const [command, ...permissions] = deno.options;
+  const data = ["--model", join(tiny.folder, "base"), "--train", join(tiny.folder, "train.tsv")];
+  const args = [join(installed, "dist/cli.js"), "finetune", ...data, "--max-steps", "1", "--device", "wasm"];
+  for (const [i, permission] of permissions.entries()) {
+    const others = permissions.filter((other) => other !== permission);
+    const out = join(tiny.folder, `without-${i}`);
+    const failed = run(deno.path as string, [command, "--no-prompt", ...others, ...args, "--out", out]);
+    await expect(failed, permission).rejects.toThrow(permission.split("=")[0]);
+  }
+});
+
 test("a run begun in one goes on in the others, to the bytes of one that nobody disturbed", async () => {
   const present = engines.filter(({ missing }) => missing === undefined);
   const command = join(project, "node_modules/limbeck/dist/cli.js");
