@@ -11,7 +11,7 @@ export interface Here {
   /** Numbers of WASM threads to test. */
   readonly threads: readonly number[];
   /** LIMBECK_WEBGPU: 1, it must be there, else the tests fail; 0, it is not looked for; unset, it runs where an adapter is. */
-  readonly webgpu: string | undefined;
+  webgpu: string | undefined;
   /** The bytes of a file in test/fixtures. */
   fixture(name: string): Uint8Array;
 }

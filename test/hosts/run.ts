@@ -58,8 +58,10 @@ export interface Wanted {
 }
 
 export async function run({ list = false, only }: Wanted): Promise<void> {
-  if (only !== undefined) print({ adapter: null });
-  else if (!list) {
+  if (only !== undefined) {
+    here.webgpu = "0";
+    print({ adapter: null });
+  } else if (!list) {
     const adapter = await (await here.runtime.gpu?.())?.requestAdapter();
     const { description, vendor, architecture } = adapter?.info ?? {};
     const name = description || `${vendor} ${architecture}`.trim() || "an adapter without a name";
