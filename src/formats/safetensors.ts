@@ -165,10 +165,32 @@ export function parseSafetensors(
   }
 
   const tensors = new Map<string, RawTensor>();
-  for (const { name, dtype, shape, start, end } of entries) {
-    tensors.set(name, { dtype, shape, bytes: bytes.subarray(dataStart + start, dataStart + end) });
-  }
+  for (const { name, dtype, shape, start, end } of entries)
+    tensors.set(name, new TensorInFile(dtype, shape, bytes, dataStart + start, dataStart + end));
   return { tensors, metadata };
+}
+
+/** A view takes more memory than a header's entry; it is made when it is asked for. */
+class TensorInFile implements RawTensor {
+  readonly #file: Uint8Array;
+  readonly #start: number;
+  readonly #end: number;
+
+  constructor(
+    readonly dtype: Dtype,
+    readonly shape: number[],
+    file: Uint8Array,
+    start: number,
+    end: number,
+  ) {
+    this.#file = file;
+    this.#start = start;
+    this.#end = end;
+  }
+
+  get bytes(): Uint8Array {
+    return this.#file.subarray(this.#start, this.#end);
+  }
 }
 
 /** A number as spelled: 1.0, 1e3 and -0 are numbers to JavaScript, and none is an integer of this format. */

@@ -11,13 +11,14 @@ export interface Verdict {
   readonly code: string;
   /** What should not have happened. */
   readonly wrong?: string;
+  /** What was read, so that its memory can be measured. */
+  readonly kept?: unknown;
 }
 
 /** What a parser does with an input: it takes it, or refuses it with a typed error and a message that is no flood. */
 export async function judge(target: Target, input: Input): Promise<Verdict> {
   try {
-    await target(input);
-    return { code: "accepted" };
+    return { code: "accepted", kept: await target(input) };
   } catch (error) {
     if (error instanceof LimbeckError) {
       const size = [...input.values()].reduce((sum, bytes) => sum + bytes.length, 0);

@@ -28,8 +28,10 @@ const encoder = new TextEncoder();
 
 /** A reader of one file. */
 function ofFile(read: (bytes: Uint8Array, name: string) => unknown) {
-  return async (input: Input): Promise<void> => {
-    for (const [name, bytes] of input) await read(bytes, name);
+  return async (input: Input): Promise<unknown> => {
+    const all: unknown[] = [];
+    for (const [name, bytes] of input) all.push(await read(bytes, name));
+    return all;
   };
 }
 
@@ -43,8 +45,9 @@ function must(holds: boolean, what: string): void {
 
 const TEXTS = ["", "the quick brown fox ", "a[MASK]b [SEP] [CLS]", "x".repeat(300), "é😀你\u0301ßΣ\ud800", "…\0\u2028"];
 
-function tokenizer(files: ReadonlyMap<string, string>): void {
-  const { encode, vocabularySize, padId, maskId, specialIds, files: derived } = loadTokenizer(files);
+function tokenizer(files: ReadonlyMap<string, string>): unknown {
+  const loaded = loadTokenizer(files);
+  const { encode, vocabularySize, padId, maskId, specialIds, files: derived } = loaded;
   for (const text of TEXTS) {
     const { ids, segments } = encode(text, text === "" ? "pair" : undefined, 40);
     must(ids.length === segments.length && ids.length <= 40, "an encoding is too long");
@@ -57,13 +60,14 @@ function tokenizer(files: ReadonlyMap<string, string>): void {
   must(again.vocabularySize === vocabularySize, "its files have another vocabulary");
   for (const text of TEXTS)
     must(String(again.encode(text).ids) === String(encode(text).ids), "its files have other ids");
+  return loaded;
 }
 
-async function tokenizerFolder(input: Input): Promise<void> {
+async function tokenizerFolder(input: Input): Promise<unknown> {
   const files = folderOf(input);
   const texts = new Map<string, string>();
   for (const name of TOKENIZER_FILES) if (input.has(name)) texts.set(name, await readText(files, name));
-  tokenizer(texts);
+  return tokenizer(texts);
 }
 
 const OPTIONS: readonly DatasetOptions[] = [
@@ -78,9 +82,12 @@ const OPTIONS: readonly DatasetOptions[] = [
 ];
 
 /** The length decides which options: all have their turn. */
-async function table(input: Input): Promise<void> {
+async function table(input: Input): Promise<unknown> {
+  const all: unknown[] = [];
   for (const [name, bytes] of input) {
-    const { examples, label2id, kind } = await readDataset(bytes, name, OPTIONS[bytes.length % OPTIONS.length]);
+    const dataset = await readDataset(bytes, name, OPTIONS[bytes.length % OPTIONS.length]);
+    const { examples, label2id, kind } = dataset;
+    all.push(dataset);
     must(examples.length > 0, "it has no example");
     const classes = new Set(Object.values(label2id ?? {}));
     for (const { text, pair, label } of examples) {
@@ -89,10 +96,12 @@ async function table(input: Input): Promise<void> {
       must(label === undefined || kind === "regression" || classes.has(label), `${label} is the label of no class`);
     }
   }
+  return all;
 }
 
 /** As a damaged disk would leave it, or as somebody would who can compute a SHA-256. */
-async function checkpoint(input: Input): Promise<void> {
+async function checkpoint(input: Input): Promise<unknown> {
+  const all: unknown[] = [];
   const sealed = new Map(input);
   const files: Record<string, { bytes: number; sha256: string }> = {};
   for (const [name, bytes] of input)
@@ -100,9 +109,11 @@ async function checkpoint(input: Input): Promise<void> {
       files[name] = { bytes: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") };
   sealed.set("manifest.json", encoder.encode(JSON.stringify({ format: "limbeck checkpoint 1", files })));
   for (const form of [sealed, input]) {
-    const { step, loop } = await readCheckpoint(folderOf(form));
-    must(Number.isSafeInteger(step) && Number.isSafeInteger(loop.step), "its step is no integer");
+    const read = await readCheckpoint(folderOf(form));
+    must(Number.isSafeInteger(read.step) && Number.isSafeInteger(read.loop.step), "its step is no integer");
+    all.push(read);
   }
+  return all;
 }
 
 /** The command as it is, but that nothing is done. */
@@ -129,7 +140,8 @@ async function parseArguments(args: readonly string[], program: ReturnType<typeo
   }
 }
 
-export type Target = (input: Input) => Promise<void>;
+/** Returns what it has read. */
+export type Target = (input: Input) => Promise<unknown>;
 
 /** By name. The commands need a folder for the file of --config. */
 export function makeTargets(): Readonly<Record<string, Target>> {
@@ -145,15 +157,18 @@ export function makeTargets(): Readonly<Record<string, Target>> {
       );
       const again = parseSafetensors(serializeSafetensors(floats, Object.fromEntries(metadata)), name);
       must(again.tensors.size === tensors.size, "it does not write as it reads");
+      return tensors;
     }),
     json: ofFile((bytes, name) => {
       const value = parseJson(textOf(bytes, name), { where: name });
       must(JSON.stringify(value) === JSON.stringify(JSON.parse(textOf(bytes, name))), "JSON.parse reads it otherwise");
+      return value;
     }),
     config: ofFile((bytes, name) => {
       const config = parseConfig(textOf(bytes, name), name);
       const text = serializeConfig(config);
       must(serializeConfig(parseConfig(text, "written")) === text, "it does not write as it reads");
+      return config;
     }),
     tokenizer: tokenizerFolder,
     vocabulary: tokenizerFolder,
@@ -161,18 +176,22 @@ export function makeTargets(): Readonly<Record<string, Target>> {
     tsv: table,
     jsonl: table,
     recipe: ofFile((bytes, name) => {
-      const text = serializeRecipe(parseRecipe(textOf(bytes, name), name));
+      const recipe = parseRecipe(textOf(bytes, name), name);
+      const text = serializeRecipe(recipe);
       must(serializeRecipe(parseRecipe(text, "written")) === text, "it does not write as it reads");
+      return recipe;
     }),
     folder: async (input) => {
-      const { tensors, tokenizerFiles } = await readModelFolder(folderOf(input), families);
+      const model = await readModelFolder(folderOf(input), families);
+      const { tensors, tokenizerFiles } = model;
       for (const { shape, data } of tensors.values())
         must(shape.reduce((product, extent) => product * extent, 1) === data.length, "a tensor has another size");
-      tokenizer(tokenizerFiles);
+      return [model, tokenizer(tokenizerFiles)];
     },
     vectors: ofFile((bytes, name) => {
       const { width, vectors } = parseWordVectors(bytes, name, () => true);
       for (const vector of vectors.values()) must(vector.length === width, "a vector has another width");
+      return vectors;
     }),
     checkpoint,
     arguments: ofFile((bytes) => parseArguments(new TextDecoder().decode(bytes).split("\n"), program)),
