@@ -85,7 +85,7 @@ describe.each(browsers)("in $name", ({ name, programs, options }) => {
         );
       const late = new Promise<never>((_, reject) => {
         const message = () => `${action} in /${place}/ did not end; it said: ${said.join(" | ") || "nothing"}`;
-        setTimeout(() => reject(new Error(message())), 60_000).unref();
+        setTimeout(() => reject(new Error(message())), 110_000).unref();
       });
       return (await Promise.race([page.evaluate(call, action, given), late])) as T;
     } finally {
