@@ -72,13 +72,15 @@ const actions = {
     const run = web.distill(options(more));
     const events: string[] = [];
     const notes: string[] = [];
+    const losses: number[] = [];
     for await (const event of run) {
       events.push(event.type);
       if (event.type === "note") notes.push(event.text);
+      if (event.type === "step") losses.push(event.loss);
     }
     const result = await run.result;
     return {
-      ...{ events, notes, complete: result.complete, sha256: result.sha256, hash: await hash(weights(result)) },
+      ...{ events, notes, losses, complete: result.complete, sha256: result.sha256, hash: await hash(weights(result)) },
       ...{ files: result.files?.map(({ name }) => name), isolated: crossOriginIsolated, violations },
     };
   },

@@ -19,6 +19,8 @@ const UNTHROTTLED = [
 ];
 /** The student of Node, one thread. */
 let student: { sha256?: string; predicted: Prediction[] };
+/** Of Node's first four steps, as they are reported. */
+const losses: number[] = [];
 /** The weights of Node's student when it has taken so many steps of a longer run. */
 let after: (steps: number) => Promise<string>;
 const TEXTS = ["the soup was not good", "lovely"];
@@ -28,7 +30,9 @@ beforeAll(async () => {
   const teacher = memoryFiles(await teacherFiles(), "teacher");
   const shared = { ...OPTIONS, teacher, train: reviews(64), threads: 1 };
   const whole = await distill({ ...shared, out: memoryFiles(undefined, "out") }).result;
-  const { model } = await distill({ ...shared, maxSteps: 4 }).result;
+  const run = distill({ ...shared, maxSteps: 4 });
+  for await (const event of run) if (event.type === "step") losses.push(event.loss);
+  const { model } = await run.result;
   using classifier = await loadModel(model, { device: "wasm", threads: 1 });
   student = { sha256: whole.sha256, predicted: await classifier.predict(TEXTS) };
   after = async (steps) => {
@@ -113,6 +117,22 @@ describe.each(browsers)("in $name", ({ name, programs, options }) => {
       expect((found.notes as string[])[0]).toMatch(device);
       const own = /^\/(isolated|plain)\/(|page\.js|web\.js|web\.worker\.js|thread\.browser\.js|limbeck\.\w+\.wasm)$/;
       expect(site.asked.filter((path) => !own.test(path) && path !== "/favicon.ico")).toEqual([]);
+    },
+  );
+
+  test.skipIf(skipped || process.env.LIMBECK_WEBGPU === "0")(
+    "a run on the page's GPU learns what the processor's does",
+    async () => {
+      const found = await act<{ notes: string[]; losses: number[] }>("plain", "distill", {
+        device: "webgpu",
+        maxSteps: 4,
+      });
+      expect(found.notes[0]).toMatch(/^webgpu/);
+      expect(losses).toHaveLength(2);
+      found.losses.forEach((loss, i) => {
+        expect(Math.abs(loss - losses[i])).toBeLessThan(1e-3 * losses[i]);
+      });
+      expect(found.losses).toHaveLength(2);
     },
   );
 
