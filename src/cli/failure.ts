@@ -12,7 +12,7 @@ export function fail(error: unknown): number {
   const expected = error instanceof LimbeckError;
   if (expected && process.argv.includes("--json"))
     process.stdout.write(`${JSON.stringify({ type: "error", code: error.code, message: error.message })}\n`);
-  const { name, message, stack } = error as Error;
+  const { name, message, stack } = Object(error) as Error;
   // Deno's word for a permission that was not given says which one to give.
   const text = expected || name === "NotCapable" ? message : (stack ?? String(error));
   process.stderr.write(`${coloured(process.stderr) ? "\x1b[31merror:\x1b[39m" : "error:"} ${text}\n`);

@@ -168,16 +168,26 @@ function recordsOf(text: TextFile, format: Format, names: string[], isColumn: (n
   return format === "csv" ? csvRecords(text) : lineRecords(text, format);
 }
 
-/** Cells that lie between each two of these places. */
-class CellRow implements Row {
+/** What begins at that byte. */
+class RowAt {
   constructor(
     readonly text: TextFile,
     readonly start: number,
-    readonly places: readonly number[],
   ) {}
 
   get line(): number {
     return this.text.lineAt(this.start);
+  }
+}
+
+/** Cells that lie between each two of these places. */
+class CellRow extends RowAt implements Row {
+  constructor(
+    text: TextFile,
+    start: number,
+    readonly places: readonly number[],
+  ) {
+    super(text, start);
   }
 
   get width(): number {
@@ -193,16 +203,14 @@ class CellRow implements Row {
   }
 }
 
-class ObjectRow implements Row {
+class ObjectRow extends RowAt implements Row {
   constructor(
-    readonly text: TextFile,
-    readonly start: number,
+    text: TextFile,
+    start: number,
     readonly value: JsonObject,
     readonly names: readonly string[],
-  ) {}
-
-  get line(): number {
-    return this.text.lineAt(this.start);
+  ) {
+    super(text, start);
   }
 
   get width(): number {
