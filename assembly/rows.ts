@@ -6,6 +6,9 @@ import { madd } from "./madd";
 import { exp } from "./math";
 import { share } from "./thread";
 
+/** "No id", "no row" (src/program/value.ts). */
+export const NONE: u32 = 0xffffffff;
+
 /** First of the `n` elements of thread `ith`, a multiple of 16 (one cache line); the start of the next thread is its end. */
 export function shareElements(n: u32, ith: u32, nth: u32): u32 {
   return min(n, share((n + 15) >> 4, ith, nth) << 4);

@@ -5,10 +5,8 @@
 // crossEntropyGrad  words: 5 dout[R], 6 logits[R,C], 7 labels u32[R], 8 weight[R], 9 R, 10 C
 
 import { logOf } from "../math";
-import { largest, put, putOne, shiftedExp, sumOfExp, take } from "../rows";
+import { largest, NONE, put, putOne, shiftedExp, sumOfExp, take } from "../rows";
 import { share } from "../thread";
-
-const NONE: u32 = 0xffffffff;
 
 export function crossEntropy(cmd: usize, ith: u32, nth: u32): void {
   const out = load<u32>(cmd, 4 * 3);

@@ -1,8 +1,7 @@
 // Rows of a table by id, and the gradient of the table. NONE stands for "no id": such rows are zero and give no gradient.
 
+import { NONE } from "../rows";
 import { share } from "../thread";
-
-const NONE: u32 = 0xffffffff;
 
 /** out[r, :] = table[ids[r], :]. Words: table[V, D], ids[R], order? (not read) | R, D, V. Threads split the rows. */
 export function gather(cmd: usize, ith: u32, nth: u32): void {

@@ -20,6 +20,7 @@ import {
   layerFeatures,
   maskedLm,
   norm,
+  rowsOf,
 } from "./parts.ts";
 
 /** transformers, models/bert/configuration_bert.py */
@@ -73,14 +74,16 @@ function layer(scope: Scope, config: BertConfig, x: Value, batch: BatchValues): 
   const value = dense(self.in("value"), x, D);
   const { num_attention_heads: H, attention_probs_dropout_prob: p } = config;
   const { scores, context } = attend(self, { query, key, value }, batch, H, p);
-  const residual = (at: Scope, inner: Value, skip: Value) => {
-    const out = dropoutAt(at, "dropout", dense(at.in("dense"), inner, D), config.hidden_dropout_prob);
-    return norm(at.in("LayerNorm"), add(out, skip), config.layer_norm_eps);
+  const rest = (rows?: Value) => {
+    const residual = (at: Scope, inner: Value, skip: Value) => {
+      const out = dropoutAt(at, "dropout", dense(at.in("dense"), inner, D), config.hidden_dropout_prob, rows);
+      return norm(at.in("LayerNorm"), add(out, skip), config.layer_norm_eps);
+    };
+    const attended = residual(scope.in("attention.output"), rowsOf(context, rows), rowsOf(x, rows));
+    const inner = dense(scope.in("intermediate.dense"), attended, config.intermediate_size);
+    return residual(scope.in("output"), unary({ x: inner }, { kind: ACTIVATIONS[config.hidden_act] }), attended);
   };
-  const attended = residual(scope.in("attention.output"), context, x);
-  const inner = dense(scope.in("intermediate.dense"), attended, config.intermediate_size);
-  const hidden = residual(scope.in("output"), unary({ x: inner }, { kind: ACTIVATIONS[config.hidden_act] }), attended);
-  return { hidden, scores, query, key, value };
+  return { hidden: rest(), some: rest, scores, query, key, value };
 }
 
 /** A dense layer on [CLS], and the classifier. */
@@ -98,15 +101,15 @@ function trace(scope: Scope, config: BertConfig, batch: BatchValues): Partial<Fe
   for (let i = 0; i < config.num_hidden_layers; i++)
     layers.push(layer(body.in(`encoder.layer.${i}`), config, layers[i - 1]?.hidden ?? embedding, batch));
   const stacked = layerFeatures(layers, batch);
-  const [hidden, cls] = [stacked.hidden, stacked.cls].map((all) => all[layers.length - 1]);
+  const last = layers.length - 1;
   const { vocab_size: V, hidden_act: activation, layer_norm_eps: epsilon } = config;
   const decoder = scope.in("cls.predictions");
   const [transform, words] = [decoder.in("transform"), body.in("embeddings.word_embeddings")];
   const head = { dense: transform.in("dense"), norm: transform.in("LayerNorm"), decoder, words };
   return {
     ...{ embedding, ...stacked, heads: config.num_attention_heads },
-    ...(does("classification", config) ? classifier(scope, config, cls) : {}),
-    ...(does("maskedLm", config) ? maskedLm(head, hidden, batch, V, { activation, epsilon }) : {}),
+    ...(does("classification", config) ? classifier(scope, config, stacked.cls[last]) : {}),
+    ...(does("maskedLm", config) ? maskedLm(head, layers[last], batch, V, { activation, epsilon }) : {}),
   };
 }
 

@@ -23,6 +23,7 @@ import {
   layerFeatures,
   maskedLm,
   norm,
+  rowsOf,
 } from "./parts.ts";
 
 /** transformers, models/distilbert/configuration_distilbert.py */
@@ -56,11 +57,15 @@ function layer(scope: Scope, config: DistilbertConfig, x: Value, batch: BatchVal
   const self = scope.in("attention");
   const [query, key, value] = ["q_lin", "k_lin", "v_lin"].map((name) => dense(self.in(name), x, D));
   const { scores, context } = attend(self, { query, key, value }, batch, H, config.attention_dropout);
-  const attended = norm(scope.in("sa_layer_norm"), add(dense(self.in("out_lin"), context, D), x), EPSILON);
-  const ffn = scope.in("ffn");
-  const inner = unary({ x: dense(ffn.in("lin1"), attended, F) }, { kind: ACTIVATIONS[config.activation] });
-  const out = dropoutAt(ffn, "dropout", dense(ffn.in("lin2"), inner, D), config.dropout);
-  return { hidden: norm(scope.in("output_layer_norm"), add(out, attended), EPSILON), scores, query, key, value };
+  const rest = (rows?: Value) => {
+    const out = add(dense(self.in("out_lin"), rowsOf(context, rows), D), rowsOf(x, rows));
+    const attended = norm(scope.in("sa_layer_norm"), out, EPSILON);
+    const ffn = scope.in("ffn");
+    const inner = unary({ x: dense(ffn.in("lin1"), attended, F) }, { kind: ACTIVATIONS[config.activation] });
+    const dropped = dropoutAt(ffn, "dropout", dense(ffn.in("lin2"), inner, D), config.dropout, rows);
+    return norm(scope.in("output_layer_norm"), add(dropped, attended), EPSILON);
+  };
+  return { hidden: rest(), some: rest, scores, query, key, value };
 }
 
 function classifier(scope: Scope, config: DistilbertConfig, cls: Value): Pick<Features, "logits"> {
@@ -80,15 +85,17 @@ function trace(scope: Scope, config: DistilbertConfig, batch: BatchValues): Part
   for (let i = 0; i < config.n_layers; i++)
     layers.push(layer(body.in(`transformer.layer.${i}`), config, layers[i - 1]?.hidden ?? embedding, batch));
   const stacked = layerFeatures(layers, batch);
-  const [hidden, cls] = [stacked.hidden, stacked.cls].map((all) => all[layers.length - 1]);
+  const last = config.n_layers - 1;
   const [transform, between, decoder] = ["transform", "layer_norm", "projector"].map((part) =>
     scope.in(`vocab_${part}`),
   );
   const head = { dense: transform, norm: between, decoder, words: at.in("word_embeddings") };
   return {
     ...{ embedding, ...stacked, heads: config.n_heads },
-    ...(does("classification", config) ? classifier(scope, config, cls) : {}),
-    ...(does("maskedLm", config) ? maskedLm(head, hidden, batch, vocab_size, { activation, epsilon: EPSILON }) : {}),
+    ...(does("classification", config) ? classifier(scope, config, stacked.cls[last]) : {}),
+    ...(does("maskedLm", config)
+      ? maskedLm(head, layers[last], batch, vocab_size, { activation, epsilon: EPSILON })
+      : {}),
   };
 }
 

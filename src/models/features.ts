@@ -11,7 +11,7 @@ export interface Features {
   readonly embedding: Value;
   /** Output of each layer. [N, D] */
   readonly hidden: readonly Value[];
-  /** The first token's row ([CLS]) of each layer's output; zero for empty sequences. [B, D] */
+  /** The first token's row ([CLS]) of each layer's output; rows of empty sequences count for nothing. [B, D] */
   readonly cls: readonly Value[];
   /** Attention scores q·kᵀ/√d of each layer before the softmax. [N, H, L] */
   readonly scores: readonly Value[];

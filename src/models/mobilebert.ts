@@ -30,6 +30,7 @@ import {
   layerFeatures,
   maskedLm,
   norm,
+  rowsOf,
 } from "./parts.ts";
 
 /** transformers, models/mobilebert/configuration_mobilebert.py */
@@ -128,22 +129,26 @@ function layer(scope: Scope, config: MobilebertConfig, x: Value, batch: BatchVal
   const { num_attention_heads: H, attention_probs_dropout_prob: p } = config;
   const { scores, context } = attend(self, { query, key, value }, batch, H, p);
 
-  const residual = (at: Scope, inner: Value, skip: Value, epsilon: number, dropout: number) => {
-    const out = dropoutAt(at, "dropout", dense(at.in("dense"), inner, skip.shape[1]), dropout);
-    return normal(at.in("LayerNorm"), add(out, skip), config, epsilon);
+  const rest = (rows?: Value) => {
+    const residual = (at: Scope, inner: Value, skip: Value, epsilon: number, dropout: number) => {
+      const out = dropoutAt(at, "dropout", dense(at.in("dense"), inner, skip.shape[1]), dropout, rows);
+      return normal(at.in("LayerNorm"), add(out, skip), config, epsilon);
+    };
+    const forward = (at: Scope, a: Value, epsilon: number, dropout: number) => {
+      const inner = unary({ x: dense(at.in("intermediate.dense"), a, F) }, { kind: ACTIVATIONS[config.hidden_act] });
+      return residual(at.in("output"), inner, a, epsilon, dropout);
+    };
+    // Within bottlenecks nothing is dropped out.
+    const dropout = use_bottleneck ? 0 : hidden_dropout_prob;
+    const [read, beside] = [rowsOf(context, rows), rowsOf(input, rows)];
+    let a = residual(scope.in("attention.output"), read, beside, layer_norm_eps, dropout);
+    for (let j = 0; j + 1 < config.num_feedforward_networks; j++)
+      a = forward(scope.in(`ffn.${j}`), a, layer_norm_eps, 0);
+    a = forward(scope, a, TORCH_EPSILON, dropout);
+    if (!use_bottleneck) return a;
+    return residual(scope.in("output.bottleneck"), a, rowsOf(x, rows), layer_norm_eps, hidden_dropout_prob);
   };
-  const forward = (at: Scope, a: Value, epsilon: number, dropout: number) => {
-    const inner = unary({ x: dense(at.in("intermediate.dense"), a, F) }, { kind: ACTIVATIONS[config.hidden_act] });
-    return residual(at.in("output"), inner, a, epsilon, dropout);
-  };
-  // Within bottlenecks nothing is dropped out.
-  const dropout = use_bottleneck ? 0 : hidden_dropout_prob;
-  let a = residual(scope.in("attention.output"), context, input, layer_norm_eps, dropout);
-  for (let j = 0; j + 1 < config.num_feedforward_networks; j++) a = forward(scope.in(`ffn.${j}`), a, layer_norm_eps, 0);
-  a = forward(scope, a, TORCH_EPSILON, dropout);
-  if (!use_bottleneck) return { hidden: a, scores, query, key, value };
-  const hidden = residual(scope.in("output.bottleneck"), a, x, layer_norm_eps, hidden_dropout_prob);
-  return { hidden, scores, query, key, value };
+  return { hidden: rest(), some: rest, scores, query, key, value };
 }
 
 function classifier(scope: Scope, config: MobilebertConfig, cls: Value): Pick<Features, "pooled" | "logits"> {
@@ -157,7 +162,7 @@ function classifier(scope: Scope, config: MobilebertConfig, cls: Value): Pick<Fe
   };
 }
 
-function predictions(scope: Scope, config: MobilebertConfig, hidden: Value, batch: BatchValues): Partial<Features> {
+function predictions(scope: Scope, config: MobilebertConfig, last: Layer, batch: BatchValues): Partial<Features> {
   const { vocab_size: V, hidden_size: D, embedding_size: embedding, hidden_act: activation } = config;
   if (D < embedding)
     throw new InputError(
@@ -168,7 +173,7 @@ function predictions(scope: Scope, config: MobilebertConfig, hidden: Value, batc
   const transform = decoder.in("transform");
   const words = scope.in("mobilebert.embeddings.word_embeddings");
   const head = { dense: transform.in("dense"), norm: transform.in("LayerNorm"), decoder, words };
-  return maskedLm(head, hidden, batch, V, { activation, epsilon: config.layer_norm_eps, embedding });
+  return maskedLm(head, last, batch, V, { activation, epsilon: config.layer_norm_eps, embedding });
 }
 
 function trace(scope: Scope, config: MobilebertConfig, batch: BatchValues): Partial<Features> {
@@ -178,11 +183,11 @@ function trace(scope: Scope, config: MobilebertConfig, batch: BatchValues): Part
   for (let i = 0; i < config.num_hidden_layers; i++)
     layers.push(layer(body.in(`encoder.layer.${i}`), config, layers[i - 1]?.hidden ?? embedding, batch));
   const stacked = layerFeatures(layers, batch);
-  const [hidden, cls] = [stacked.hidden, stacked.cls].map((all) => all[layers.length - 1]);
+  const last = layers.length - 1;
   return {
     ...{ embedding, ...stacked, heads: config.num_attention_heads },
-    ...(does("classification", config) ? classifier(scope, config, cls) : {}),
-    ...(does("maskedLm", config) ? predictions(scope, config, hidden, batch) : {}),
+    ...(does("classification", config) ? classifier(scope, config, stacked.cls[last]) : {}),
+    ...(does("maskedLm", config) ? predictions(scope, config, layers[last], batch) : {}),
   };
 }
 

@@ -66,17 +66,25 @@ export function attend(
 /** What a transformer layer shows. */
 export interface Layer {
   readonly hidden: Value;
+  /** Some rows of `hidden`, made from these rows alone behind the attention: [R] → [R, D]. A row of NONE is one that nobody reads. */
+  readonly some: (rows: Value) => Value;
   readonly scores: Value;
   readonly query: Value;
   readonly key: Value;
   readonly value: Value;
 }
 
-/** Features of a stack of layers, one after the other. */
+/** Of a layer's rows those in `rows`, or all. */
+export function rowsOf(x: Value, rows?: Value): Value {
+  return rows ? gather({ table: x, ids: rows }, {}) : x;
+}
+
+/** Features of a stack of layers, one after the other. What nobody reads is left out of a program: of the last layer, mostly all rows but [CLS]. */
 export function layerFeatures(layers: readonly Layer[], batch: BatchValues) {
+  const last = layers.length - 1;
   return {
     hidden: layers.map(({ hidden }) => hidden),
-    cls: layers.map(({ hidden }) => gather({ table: hidden, ids: batch.first }, {})),
+    cls: layers.map(({ hidden, some }, i) => (i === last ? some(batch.first) : rowsOf(hidden, batch.first))),
     scores: layers.map(({ scores }) => scores),
     queries: layers.map(({ query }) => query),
     keys: layers.map(({ key }) => key),
@@ -90,7 +98,7 @@ export function layerFeatures(layers: readonly Layer[], batch: BatchValues) {
  */
 export function maskedLm(
   head: { readonly dense: Scope; readonly norm: Scope; readonly decoder: Scope; readonly words: Scope },
-  x: Value,
+  { hidden: x, some }: Layer,
   { masks }: BatchValues,
   V: number,
   {
@@ -104,10 +112,10 @@ export function maskedLm(
   const table = head.words.parameter("weight", [V, E]);
   const bias = head.decoder.parameter("bias", [V]);
   const beside = E < D && { beside: head.decoder.in("dense").parameter("weight", [D - E, V]) };
-  const decoder = (some: Value) => {
-    const inner = unary({ x: dense(head.dense, some, D) }, { kind: ACTIVATIONS[activation] });
+  const decoder = (rows: Value) => {
+    const inner = unary({ x: dense(head.dense, rows, D) }, { kind: ACTIVATIONS[activation] });
     return { rows: norm(head.norm, inner, epsilon), table, bias, ...beside };
   };
-  const masked = masks && { masked: decoder(gather({ table: x, ids: masks.rows }, {})) };
+  const masked = masks && { masked: decoder(some(masks.rows)) };
   return { vocabulary: decoder(x), ...masked };
 }

@@ -1,6 +1,7 @@
 import { describe } from "vitest";
 import { Unary } from "../../assembly/opcodes.ts";
 import { add, columns, concat, copy, div, dropout, fill, mul, sub, sum, unary } from "../../src/ops/index.ts";
+import { NONE } from "../../src/program/value.ts";
 import { opCase } from "./case.ts";
 
 const x = { shape: [5, 7] };
@@ -30,6 +31,10 @@ describe("dropout", () => {
     opCase(`${n} elements at p = 0.3`, { x: { shape: [n] }, seed }, ({ x, seed }) =>
       dropout({ x, seed }, { p: 0.3, site: 5 }),
     );
+  const rows = { shape: [4], data: [1, 6, 5, NONE], dtype: "u32" as const };
+  opCase("some rows of a whole", { x: { shape: [4, 9] }, seed, rows }, ({ x, seed, rows }) =>
+    dropout({ x, seed, rows }, { p: 0.3, site: 5 }),
+  );
 });
 
 describe("copy, sum, fill", () => {
