@@ -6,8 +6,9 @@
 // Rows past the last sequence are 0. Of p only the first `length` entries of a row are read.
 // words of all three: 5 q or p, 6 k, v or x [N,D], 7 offsets u32[B+1], 8 N, 9 D, 10 H, 11 L, 12 B, 13 scale (f32)
 
-import { keep, put, shareElements } from "../rows";
-import { mixRows, pairs } from "./attentionTile";
+import { shareElements } from "../rows";
+import { pairs } from "./attentionTile";
+import { mixRows } from "./mixTile";
 
 /** Clears the rows past the last sequence of out[N, width]; width is a multiple of 4 or the buffer ends with the rows. */
 function clearTail(out: usize, width: u32, N: u32, offsets: usize, B: u32, ith: u32, nth: u32): void {
@@ -31,6 +32,7 @@ export function attentionPairs(cmd: usize, ith: u32, nth: u32): void {
   const B = load<u32>(cmd, 4 * 12);
   const scale = v128.load32_splat(cmd, 4 * 13);
   const d = D / H;
+  const step = D << 2;
   // Neighbouring threads take neighbouring heads of one sequence, so that a long sequence is shared out evenly.
   for (let pair = ith; pair < B * H; pair += nth) {
     const b = pair / H;
@@ -38,21 +40,16 @@ export function attentionPairs(cmd: usize, ith: u32, nth: u32): void {
     const start = load<u32>(offsets + (b << 2));
     const length = load<u32>(offsets + (b << 2), 4) - start;
     const kHead = k + ((start * D + h * d) << 2);
-    for (let i: u32 = 0; i < length; i++) {
+    for (let i: u32 = 0; i < length; i += 2) {
       const qRow = q + (((start + i) * D + h * d) << 2);
       const row = out + ((((start + i) * H + h) * L) << 2);
+      const below: usize = i + 1 < length ? (H * L) << 2 : 0;
       let j: u32 = 0;
-      for (; j < length; j += 4) {
-        // Past the end the last row stands in; its products are masked.
-        const last = length - 1;
-        const k0 = kHead + ((j * D) << 2);
-        const k1 = kHead + ((min(j + 1, last) * D) << 2);
-        const k2 = kHead + ((min(j + 2, last) * D) << 2);
-        const k3 = kHead + ((min(j + 3, last) * D) << 2);
-        const s = keep(f32x4.mul(scale, pairs(qRow, k0, k1, k2, k3, d)), length - j);
-        put(row + (j << 2), s, 4, accumulate);
-      }
-      if (!accumulate) memory.fill(row + (j << 2), 0, (L - j) << 2);
+      for (; j < length; j += 4)
+        pairs(row + (j << 2), below, qRow, kHead + j * step, step, d, scale, length - j, accumulate);
+      if (accumulate) continue;
+      memory.fill(row + (j << 2), 0, (L - j) << 2);
+      if (below !== 0) memory.fill(row + below + (j << 2), 0, (L - j) << 2);
     }
   }
   if (!accumulate) clearTail(out, H * L, N, offsets, B, ith, nth);
