@@ -59,7 +59,8 @@ const profile = new Profile();
 const { threads, numerics } = work;
 const limits = await WasmExecutor.create(node, { threads, numerics, profile });
 limits.dispose();
-const executor = await WasmExecutor.create(node, { threads, numerics });
+// A classifier's weights stay packed, as loadModel has them.
+const executor = await WasmExecutor.create(node, { threads, numerics, frozen: work.what === "predict" });
 if (numerics === "fast" && executor.numerics.is !== "fast") throw new Error("Error: no relaxed SIMD here");
 const said = { limit: profile.limits.flops, threads: executor.threads, note: executor.note };
 
