@@ -114,8 +114,19 @@ export function logOf(x: f32): f32 {
   return f32x4.extract_lane(log(f32x4.splat(x)), 0);
 }
 
-/** The error function, 2/√π·∫₀ˣ e^(−t²) dt. */
-export function erf(x: v128): v128 {
+/** log(1 − erf |x|), of use where |x| ≥ ERF_SPLIT. */
+export function erfTail(x: v128): v128 {
+  const a = f32x4.pmin(f32x4.abs(x), f32x4.splat(ERF_HIGHEST));
+  let q = mulAdd(f32x4.splat(ERFC_6), a, ERFC_5);
+  q = mulAdd(q, a, ERFC_4);
+  q = mulAdd(q, a, ERFC_3);
+  q = mulAdd(q, a, ERFC_2);
+  q = mulAdd(q, a, ERFC_1);
+  return mulAdd(q, a, ERFC_0);
+}
+
+/** The error function of x, 2/√π·∫₀ˣ e^(−t²) dt, from `tail`, the exponential of erfTail(x). */
+export function erfOf(x: v128, tail: v128): v128 {
   const z = f32x4.mul(x, x);
   let p = mulAdd(f32x4.splat(ERF_5), z, ERF_4);
   p = mulAdd(p, z, ERF_3);
@@ -123,16 +134,14 @@ export function erf(x: v128): v128 {
   p = mulAdd(p, z, ERF_1);
   p = mulAdd(p, z, ERF_0);
   const inner = f32x4.add(x, f32x4.mul(x, p));
-  const a = f32x4.pmin(f32x4.abs(x), f32x4.splat(ERF_HIGHEST));
-  let q = mulAdd(f32x4.splat(ERFC_6), a, ERFC_5);
-  q = mulAdd(q, a, ERFC_4);
-  q = mulAdd(q, a, ERFC_3);
-  q = mulAdd(q, a, ERFC_2);
-  q = mulAdd(q, a, ERFC_1);
-  q = mulAdd(q, a, ERFC_0);
-  const outer = f32x4.sub(f32x4.splat(1), exp(q));
+  const outer = f32x4.sub(f32x4.splat(1), tail);
   const signed = v128.or(outer, v128.and(x, i32x4.splat(SIGN_BIT)));
-  return v128.bitselect(inner, signed, f32x4.lt(a, f32x4.splat(ERF_SPLIT)));
+  return v128.bitselect(inner, signed, f32x4.lt(f32x4.abs(x), f32x4.splat(ERF_SPLIT)));
+}
+
+/** The error function. */
+export function erf(x: v128): v128 {
+  return erfOf(x, exp(erfTail(x)));
 }
 
 /** tanh x = 1 − 2/(e²ˣ + 1). */

@@ -9,6 +9,8 @@ const x = { shape: [5, 7] };
 describe("unary", () => {
   for (const kind of [Unary.gelu, Unary.geluTanh, Unary.tanh, Unary.relu, Unary.abs])
     opCase(`${Unary[kind]}`, { x }, ({ x }) => unary({ x }, { kind }));
+  // Enough of them that short loops take most, on each of several threads.
+  opCase("gelu of many", { x: { shape: [1301] } }, ({ x }) => unary({ x }, { kind: Unary.gelu }));
   const far = [-80, -9, -5, -3, -1, -1e-3, -1e-8, 0, 1e-8, 1e-3, 1, 3, 5, 9, 80];
   for (const kind of [Unary.gelu, Unary.geluTanh, Unary.tanh, Unary.relu, Unary.abs])
     opCase(`${Unary[kind]} far out`, { x: { shape: [15], data: far } }, ({ x }) => unary({ x }, { kind }), {
