@@ -3,10 +3,12 @@
 //   attentionPairs  S[start+i,h,j] = scale·Σ_c q[start+i,h,c]·k[start+j,h,c] for j < the sequence's length, else 0
 //   attentionMix    O[start+i,h,:] = scale·Σ_j p[start+i,h,j]·v[start+j,h,:]
 //   attentionMixT   O[start+j,h,:] = scale·Σ_i p[start+i,h,j]·x[start+i,h,:]
+// bySequence: q, p, S, x of the last and O of the second have one row for each sequence b in place of its tokens' rows: row b.
 // Rows past the last sequence are 0. All three are one product of two matrices that are told by their strides. The grid is (squares of
 // ATTENTION_TILE × ATTENTION_TILE elements that the longest sequence could need, heads, sequences and one for the tail).
 
-struct Parameters { accumulate: u32, present: u32, N: u32, D: u32, H: u32, L: u32, B: u32, scale: f32 }
+// N: rows of out.
+struct Parameters { accumulate: u32, present: u32, N: u32, D: u32, H: u32, L: u32, B: u32, scale: f32, bySequence: u32 }
 @group(0) @binding(0) var<uniform> p: Parameters;
 @group(0) @binding(1) var<storage, read_write> out: array<f32>;
 @group(0) @binding(2) var<storage, read> a: array<f32>;
@@ -98,29 +100,42 @@ fn sequenceLength(b: u32) -> u32 {
   return offsets[b + 1u] - offsets[b];
 }
 
+/** The first row of sequence b that attends, and how many do. */
+fn attendingStart(b: u32) -> u32 {
+  return select(offsets[b], b, p.bySequence != 0u);
+}
+
+fn attending(b: u32) -> u32 {
+  if (p.bySequence == 0u) { return sequenceLength(b); }
+  return select(1u, 0u, b == p.B);
+}
+
 @compute @workgroup_size(THREADS)
 fn attentionPairs(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) at: u32) {
   let n = sequenceLength(group.z);
   let d = p.D / p.H;
-  let head = sequenceStart(group.z) * p.D + group.y * d;
-  let map = (sequenceStart(group.z) * p.H + group.y) * p.L;
-  work(group, at, Product(n, n, d, p.L, head, p.D, 1u, head, 1u, p.D, map, p.H * p.L));
+  let q = attendingStart(group.z) * p.D + group.y * d;
+  let k = sequenceStart(group.z) * p.D + group.y * d;
+  let map = (attendingStart(group.z) * p.H + group.y) * p.L;
+  work(group, at, Product(attending(group.z), n, d, p.L, q, p.D, 1u, k, 1u, p.D, map, p.H * p.L));
 }
 
 @compute @workgroup_size(THREADS)
 fn attentionMix(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) at: u32) {
   let n = sequenceLength(group.z);
   let d = p.D / p.H;
-  let head = sequenceStart(group.z) * p.D + group.y * d;
-  let map = (sequenceStart(group.z) * p.H + group.y) * p.L;
-  work(group, at, Product(n, d, n, d, map, p.H * p.L, 1u, head, p.D, 1u, head, p.D));
+  let head = attendingStart(group.z) * p.D + group.y * d;
+  let v = sequenceStart(group.z) * p.D + group.y * d;
+  let map = (attendingStart(group.z) * p.H + group.y) * p.L;
+  work(group, at, Product(attending(group.z), d, n, d, map, p.H * p.L, 1u, v, p.D, 1u, head, p.D));
 }
 
 @compute @workgroup_size(THREADS)
 fn attentionMixT(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) at: u32) {
   let n = sequenceLength(group.z);
   let d = p.D / p.H;
+  let x = attendingStart(group.z) * p.D + group.y * d;
   let head = sequenceStart(group.z) * p.D + group.y * d;
-  let map = (sequenceStart(group.z) * p.H + group.y) * p.L;
-  work(group, at, Product(n, d, n, d, map, 1u, p.H * p.L, head, p.D, 1u, head, p.D));
+  let map = (attendingStart(group.z) * p.H + group.y) * p.L;
+  work(group, at, Product(n, d, attending(group.z), d, map, 1u, p.H * p.L, x, p.D, 1u, head, p.D));
 }

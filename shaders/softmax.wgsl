@@ -1,8 +1,9 @@
 // softmax(x/T) over the first `length` entries of each row, the rest 0; length is that of the row's sequence, or L without offsets.
 //   y = e^((x − max x)/T)/Σ e^((x − max x)/T)          dx = y·(dy − Σ dy·y)/T
-// T = 1 without a temperature. A token row n holds H rows of L entries; rows past the last sequence have length 0.
+// T = 1 without a temperature. A token row n holds H rows of L entries; rows past the last sequence have length 0. bySequence: row n is that
+// of sequence n.
 
-struct Parameters { accumulate: u32, present: u32, R: u32, H: u32, L: u32, B: u32 }
+struct Parameters { accumulate: u32, present: u32, R: u32, H: u32, L: u32, B: u32, bySequence: u32 }
 @group(0) @binding(0) var<uniform> p: Parameters;
 @group(0) @binding(1) var<storage, read_write> out: array<f32>;
 @group(0) @binding(3) var<storage, read> temperature: array<f32>;
@@ -15,12 +16,17 @@ fn factor() -> f32 {
   return 1.0;
 }
 
+fn lengthAt(n: u32) -> u32 {
+  if (p.bySequence != 0u) { return starts[n + 1u] - starts[n]; }
+  return lengthOf(n, p.B, p.L, p.present);
+}
+
 @compute @workgroup_size(ROWS * LANES)
 fn softmax(here: Here) {
   let at = here.at;
   let row = min(rowOf(here), p.R * p.H - 1u);
   let first = row * p.L;
-  let length = lengthOf(row / p.H, p.B, p.L, p.present);
+  let length = lengthAt(row / p.H);
   let scale = factor();
   var part = LOWEST;
   for (var j = at % LANES; j < length; j += LANES) { part = max(part, x[first + j]); }
@@ -41,7 +47,7 @@ fn softmaxGrad(here: Here) {
   let at = here.at;
   let row = min(rowOf(here), p.R * p.H - 1u);
   let first = row * p.L;
-  let length = lengthOf(row / p.H, p.B, p.L, p.present);
+  let length = lengthAt(row / p.H);
   let scale = factor();
   var part = 0.0;
   for (var j = at % LANES; j < length; j += LANES) { part += x[first + j] * y[first + j]; }

@@ -79,7 +79,7 @@ describe("every op is whole", () => {
 
   test.each(files)("the shader of %s has the entry points that its ops name, and no other", (file) => {
     const entries = [...read(`shaders/${file}.wgsl`).matchAll(/@compute[^{]*?fn (\w+)/g)].map(([, entry]) => entry);
-    const named = [...read(`src/ops/${file}.ts`).matchAll(/(?:entry: |dispatch\()"(\w+)"/g)].map(([, entry]) => entry);
+    const named = [...read(`src/ops/${file}.ts`).matchAll(/(?:entry: |kernel\()"(\w+)"/g)].map(([, entry]) => entry);
     expect(entries.sort()).toEqual(named.sort());
   });
 

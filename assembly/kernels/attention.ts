@@ -3,16 +3,16 @@
 //   attentionPairs  S[start+i,h,j] = scale·Σ_d q[start+i,h,d]·k[start+j,h,d] for j < the sequence's length, else 0
 //   attentionMix    O[start+i,h,:] = scale·Σ_j p[start+i,h,j]·v[start+j,h,:]
 //   attentionMixT   O[start+j,h,:] = scale·Σ_i p[start+i,h,j]·x[start+i,h,:]
+// bySequence: q, p, S, x of the last and O of the second have one row for each sequence b in place of its tokens' rows: row b.
 // Rows past the last sequence are 0. Of p only the first `length` entries of a row are read.
-// words of all three: 5 q or p, 6 k, v or x [N,D], 7 offsets u32[B+1], 8 N, 9 D, 10 H, 11 L, 12 B, 13 scale (f32)
+// words of all three: 5 q or p, 6 k, v or x, 7 offsets u32[B+1], 8 rows of the output, 9 D, 10 H, 11 L, 12 B, 13 scale (f32), 14 bySequence
 
 import { shareElements } from "../rows";
 import { pairs } from "./attentionTile";
 import { mixRows } from "./mixTile";
 
-/** Clears the rows past the last sequence of out[N, width]; width is a multiple of 4 or the buffer ends with the rows. */
-function clearTail(out: usize, width: u32, N: u32, offsets: usize, B: u32, ith: u32, nth: u32): void {
-  const used = load<u32>(offsets + (B << 2));
+/** Clears the rows past the `used` ones of out[N, width]; width is a multiple of 4 or the buffer ends with the rows. */
+function clearTail(out: usize, width: u32, N: u32, used: u32, ith: u32, nth: u32): void {
   const count = (N - used) * width;
   const first = shareElements(count, ith, nth);
   const end = shareElements(count, ith + 1, nth);
@@ -31,6 +31,7 @@ export function attentionPairs(cmd: usize, ith: u32, nth: u32): void {
   const L = load<u32>(cmd, 4 * 11);
   const B = load<u32>(cmd, 4 * 12);
   const scale = v128.load32_splat(cmd, 4 * 13);
+  const bySequence = load<u32>(cmd, 4 * 14) !== 0;
   const d = D / H;
   const step = D << 2;
   // Neighbouring threads take neighbouring heads of one sequence, so that a long sequence is shared out evenly.
@@ -40,10 +41,12 @@ export function attentionPairs(cmd: usize, ith: u32, nth: u32): void {
     const start = load<u32>(offsets + (b << 2));
     const length = load<u32>(offsets + (b << 2), 4) - start;
     const kHead = k + ((start * D + h * d) << 2);
-    for (let i: u32 = 0; i < length; i += 2) {
-      const qRow = q + (((start + i) * D + h * d) << 2);
-      const row = out + ((((start + i) * H + h) * L) << 2);
-      const below: usize = i + 1 < length ? (H * L) << 2 : 0;
+    const first = bySequence ? b : start;
+    const rows: u32 = bySequence ? 1 : length;
+    for (let i: u32 = 0; i < rows; i += 2) {
+      const qRow = q + (((first + i) * D + h * d) << 2);
+      const row = out + ((((first + i) * H + h) * L) << 2);
+      const below: u32 = i + 1 < rows ? (H * L) << 2 : 0;
       let j: u32 = 0;
       for (; j < length; j += 4)
         pairs(row + (j << 2), below, qRow, kHead + j * step, step, d, scale, length - j, accumulate);
@@ -52,7 +55,7 @@ export function attentionPairs(cmd: usize, ith: u32, nth: u32): void {
       if (below !== 0) memory.fill(row + below + (j << 2), 0, (L - j) << 2);
     }
   }
-  if (!accumulate) clearTail(out, H * L, N, offsets, B, ith, nth);
+  if (!accumulate && !bySequence) clearTail(out, H * L, N, load<u32>(offsets + (B << 2)), ith, nth);
 }
 
 function mix(cmd: usize, ith: u32, nth: u32, transposed: bool): void {
@@ -67,6 +70,7 @@ function mix(cmd: usize, ith: u32, nth: u32, transposed: bool): void {
   const L = load<u32>(cmd, 4 * 11);
   const B = load<u32>(cmd, 4 * 12);
   const scale = v128.load32_splat(cmd, 4 * 13);
+  const bySequence = load<u32>(cmd, 4 * 14) !== 0;
   const d = D / H;
   const step = D << 2;
   const rowStep: u32 = transposed ? 4 : (H * L) << 2;
@@ -76,15 +80,20 @@ function mix(cmd: usize, ith: u32, nth: u32, transposed: bool): void {
     const h = pair % H;
     const start = load<u32>(offsets + (b << 2));
     const length = load<u32>(offsets + (b << 2), 4) - start;
-    const head = (start * D + h * d) << 2;
-    const w = p + (((start * H + h) * L) << 2);
-    for (let i: u32 = 0; i < length; i += 4) {
-      const rows = min(length - i, 4);
-      const to = out + head + i * step;
-      mixRows(to, step, rows, w + i * rowStep, rowStep, kStep, x + head, step, length, d, scale, accumulate);
+    const first = bySequence ? b : start;
+    const attending: u32 = bySequence ? min(length, 1) : length;
+    const w = p + (((first * H + h) * L) << 2);
+    const from = x + (((transposed ? first : start) * D + h * d) << 2);
+    const count = transposed ? attending : length;
+    // A sequence without tokens has a row all the same, of zeros.
+    const made: u32 = bySequence && !transposed ? 1 : length;
+    for (let i: u32 = 0; i < made; i += 4) {
+      const rows = min(made - i, 4);
+      const to = out + ((((transposed ? start : first) + i) * D + h * d) << 2);
+      mixRows(to, step, rows, w + i * rowStep, rowStep, kStep, from, step, count, d, scale, accumulate);
     }
   }
-  if (!accumulate) clearTail(out, D, N, offsets, B, ith, nth);
+  if (!accumulate && (transposed || !bySequence)) clearTail(out, D, N, load<u32>(offsets + (B << 2)), ith, nth);
 }
 
 export function attentionMix(cmd: usize, ith: u32, nth: u32): void {

@@ -16,10 +16,10 @@ export function totals(a: v128, b: v128, c: v128, e: v128): v128 {
  */
 export function pairs(
   to: usize,
-  toStep: usize,
+  toStep: u32,
   q: usize,
   k: usize,
-  step: usize,
+  step: u32,
   d: u32,
   scale: v128,
   left: u32,

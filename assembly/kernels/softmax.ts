@@ -1,8 +1,9 @@
 // softmax(x/T) over the first `length` entries of each row, the rest 0; length is that of the row's sequence, or L without offsets.
 //   y = e^((x − max x)/T)/Σ e^((x − max x)/T)          dx = y·(dy − Σ dy·y)/T
 // T = 1 without a temperature. A token row n holds H rows of L entries; rows past the last sequence have length 0.
-// softmax      words: 5 x[R,H,L], 6 offsets u32[B+1] or 0, 7 temperature[1] or 0, 8 R, 9 H, 10 L, 11 B (0 without offsets)
-// softmaxGrad  words: 5 dy[R,H,L], 6 y[R,H,L], 7 offsets or 0, 8 temperature or 0, 9 R, 10 H, 11 L, 12 B
+// bySequence: row n is that of sequence n.
+// softmax      words: 5 x[R,H,L], 6 offsets u32[B+1] or 0, 7 temperature[1] or 0, 8 R, 9 H, 10 L, 11 B (0 without offsets), 12 bySequence
+// softmaxGrad  words: 5 dy[R,H,L], 6 y[R,H,L], 7 offsets or 0, 8 temperature or 0, 9 R, 10 H, 11 L, 12 B, 13 bySequence
 
 import { clearRest, lengthOf, sequenceOf } from "../ragged";
 import { dot, keep, largest, put, shiftedExp, take, total } from "../rows";
@@ -50,13 +51,15 @@ export function softmax(cmd: usize, ith: u32, nth: u32): void {
   const H = load<u32>(cmd, 4 * 9);
   const L = load<u32>(cmd, 4 * 10);
   const B = load<u32>(cmd, 4 * 11);
+  const bySequence = load<u32>(cmd, 4 * 12) !== 0;
   const first = share(R, ith, nth);
   const end = share(R, ith + 1, nth);
   x += (first * H * L) << 2;
   out += (first * H * L) << 2;
   let b: u32 = 0;
   for (let n = first; n < end; n++) {
-    if (offsets !== 0) b = sequenceOf(n, offsets, B, b);
+    if (bySequence) b = n;
+    else if (offsets !== 0) b = sequenceOf(n, offsets, B, b);
     const length = lengthOf(b, offsets, B, L);
     for (let h: u32 = 0; h < H; h++) {
       softmaxRow(out, x, length, factor, accumulate);
@@ -78,6 +81,7 @@ export function softmaxGrad(cmd: usize, ith: u32, nth: u32): void {
   const H = load<u32>(cmd, 4 * 10);
   const L = load<u32>(cmd, 4 * 11);
   const B = load<u32>(cmd, 4 * 12);
+  const bySequence = load<u32>(cmd, 4 * 13) !== 0;
   const first = share(R, ith, nth);
   const end = share(R, ith + 1, nth);
   dy += (first * H * L) << 2;
@@ -85,7 +89,8 @@ export function softmaxGrad(cmd: usize, ith: u32, nth: u32): void {
   out += (first * H * L) << 2;
   let b: u32 = 0;
   for (let n = first; n < end; n++) {
-    if (offsets !== 0) b = sequenceOf(n, offsets, B, b);
+    if (bySequence) b = n;
+    else if (offsets !== 0) b = sequenceOf(n, offsets, B, b);
     const length = lengthOf(b, offsets, B, L);
     for (let h: u32 = 0; h < H; h++) {
       softmaxGradRow(out, dy, y, length, factor, accumulate);

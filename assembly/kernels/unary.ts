@@ -49,7 +49,7 @@ function apply(kind: u32, derive: bool, dy: v128, x: v128): v128 {
 }
 
 /** Bytes that gelu takes at a time: they stay in the first cache. */
-const SPAN: usize = 1024;
+const SPAN: u32 = 1024;
 
 /**
  * gelu of a span, by the operations of apply(), a few in each loop: a processor then works on several vectors at once, where one long chain
@@ -57,16 +57,16 @@ const SPAN: usize = 1024;
  */
 function gelu(out: usize, dy: usize, x: usize): void {
   const scale = f32x4.splat(INVERSE_SQRT_2);
-  for (let p: usize = 0; p < SPAN; p += 16) v128.store(out + p, erfTail(f32x4.mul(v128.load(x + p), scale)));
-  for (let p: usize = 0; p < SPAN; p += 16) v128.store(out + p, exp(v128.load(out + p)));
-  for (let p: usize = 0; p < SPAN; p += 16) {
+  for (let p: u32 = 0; p < SPAN; p += 16) v128.store(out + p, erfTail(f32x4.mul(v128.load(x + p), scale)));
+  for (let p: u32 = 0; p < SPAN; p += 16) v128.store(out + p, exp(v128.load(out + p)));
+  for (let p: u32 = 0; p < SPAN; p += 16) {
     const v = v128.load(x + p);
     const whole = f32x4.add(f32x4.splat(1), erfOf(f32x4.mul(v, scale), v128.load(out + p)));
     const normal = f32x4.mul(f32x4.splat(0.5), whole);
     v128.store(out + p, dy === 0 ? f32x4.mul(v, normal) : normal);
   }
   if (dy === 0) return;
-  for (let p: usize = 0; p < SPAN; p += 16) {
+  for (let p: u32 = 0; p < SPAN; p += 16) {
     const v = v128.load(x + p);
     const density = f32x4.mul(f32x4.splat(INVERSE_SQRT_2PI), exp(f32x4.mul(f32x4.splat(-0.5), f32x4.mul(v, v))));
     v128.store(out + p, f32x4.mul(v128.load(dy + p), f32x4.add(v128.load(out + p), f32x4.mul(v, density))));
@@ -80,7 +80,7 @@ function elements(out: usize, dy: usize, x: usize, n: u32, kind: u32, accumulate
   let i = shareElements(n, ith, nth);
   // Until it is done, out holds what gelu is made of.
   const spans = kind === Unary.gelu && !accumulate;
-  for (; spans && (end - i) << 2 >= SPAN; i += <u32>SPAN >> 2)
+  for (; spans && (end - i) << 2 >= SPAN; i += SPAN >> 2)
     gelu(out + (i << 2), derive ? dy + (i << 2) : 0, x + (i << 2));
   for (; i < end; i += 4) {
     const p = i << 2;

@@ -69,21 +69,24 @@ function embeddings(scope: Scope, config: BertConfig, batch: BatchValues): Value
 function layer(scope: Scope, config: BertConfig, x: Value, batch: BatchValues): Layer {
   const D = config.hidden_size;
   const self = scope.in("attention.self");
-  const query = dense(self.in("query"), x, D);
+  const [query, first] = [x, rowsOf(x, batch.first)].map((rows) => dense(self.in("query"), rows, D));
   const key = dense(self.in("key"), x, D);
   const value = dense(self.in("value"), x, D);
   const { num_attention_heads: H, attention_probs_dropout_prob: p } = config;
   const { scores, context } = attend(self, { query, key, value }, batch, H, p);
-  const rest = (rows?: Value) => {
+  const rest = (read: Value, rows?: Value) => {
     const residual = (at: Scope, inner: Value, skip: Value) => {
       const out = dropoutAt(at, "dropout", dense(at.in("dense"), inner, D), config.hidden_dropout_prob, rows);
       return norm(at.in("LayerNorm"), add(out, skip), config.layer_norm_eps);
     };
-    const attended = residual(scope.in("attention.output"), rowsOf(context, rows), rowsOf(x, rows));
+    const attended = residual(scope.in("attention.output"), read, rowsOf(x, rows));
     const inner = dense(scope.in("intermediate.dense"), attended, config.intermediate_size);
     return residual(scope.in("output"), unary({ x: inner }, { kind: ACTIVATIONS[config.hidden_act] }), attended);
   };
-  return { hidden: rest(), some: rest, scores, query, key, value };
+  return {
+    ...{ hidden: rest(context), some: (rows) => rest(rowsOf(context, rows), rows), scores, query, key, value },
+    cls: () => rest(attend(self, { query: first, key, value }, batch, H, p, batch.first).context, batch.first),
+  };
 }
 
 /** A dense layer on [CLS], and the classifier. */

@@ -55,17 +55,22 @@ const DEFAULTS = {
 function layer(scope: Scope, config: DistilbertConfig, x: Value, batch: BatchValues): Layer {
   const { dim: D, n_heads: H, hidden_dim: F } = config;
   const self = scope.in("attention");
-  const [query, key, value] = ["q_lin", "k_lin", "v_lin"].map((name) => dense(self.in(name), x, D));
-  const { scores, context } = attend(self, { query, key, value }, batch, H, config.attention_dropout);
-  const rest = (rows?: Value) => {
-    const out = add(dense(self.in("out_lin"), rowsOf(context, rows), D), rowsOf(x, rows));
+  const [query, first] = [x, rowsOf(x, batch.first)].map((rows) => dense(self.in("q_lin"), rows, D));
+  const [key, value] = ["k_lin", "v_lin"].map((name) => dense(self.in(name), x, D));
+  const p = config.attention_dropout;
+  const { scores, context } = attend(self, { query, key, value }, batch, H, p);
+  const rest = (read: Value, rows?: Value) => {
+    const out = add(dense(self.in("out_lin"), read, D), rowsOf(x, rows));
     const attended = norm(scope.in("sa_layer_norm"), out, EPSILON);
     const ffn = scope.in("ffn");
     const inner = unary({ x: dense(ffn.in("lin1"), attended, F) }, { kind: ACTIVATIONS[config.activation] });
     const dropped = dropoutAt(ffn, "dropout", dense(ffn.in("lin2"), inner, D), config.dropout, rows);
     return norm(scope.in("output_layer_norm"), add(dropped, attended), EPSILON);
   };
-  return { hidden: rest(), some: rest, scores, query, key, value };
+  return {
+    ...{ hidden: rest(context), some: (rows) => rest(rowsOf(context, rows), rows), scores, query, key, value },
+    cls: () => rest(attend(self, { query: first, key, value }, batch, H, p, batch.first).context, batch.first),
+  };
 }
 
 function classifier(scope: Scope, config: DistilbertConfig, cls: Value): Pick<Features, "logits"> {

@@ -123,13 +123,14 @@ function layer(scope: Scope, config: MobilebertConfig, x: Value, batch: BatchVal
   const own = use_bottleneck && config.use_bottleneck_attention;
 
   const self = scope.in("attention.self");
-  const query = dense(self.in("query"), own ? input : shared, T);
+  const asking = own ? input : shared;
+  const [query, first] = [asking, rowsOf(asking, batch.first)].map((rows) => dense(self.in("query"), rows, T));
   const key = dense(self.in("key"), own ? input : shared, T);
   const value = dense(self.in("value"), own ? input : x, T);
   const { num_attention_heads: H, attention_probs_dropout_prob: p } = config;
   const { scores, context } = attend(self, { query, key, value }, batch, H, p);
 
-  const rest = (rows?: Value) => {
+  const rest = (read: Value, rows?: Value) => {
     const residual = (at: Scope, inner: Value, skip: Value, epsilon: number, dropout: number) => {
       const out = dropoutAt(at, "dropout", dense(at.in("dense"), inner, skip.shape[1]), dropout, rows);
       return normal(at.in("LayerNorm"), add(out, skip), config, epsilon);
@@ -140,15 +141,17 @@ function layer(scope: Scope, config: MobilebertConfig, x: Value, batch: BatchVal
     };
     // Within bottlenecks nothing is dropped out.
     const dropout = use_bottleneck ? 0 : hidden_dropout_prob;
-    const [read, beside] = [rowsOf(context, rows), rowsOf(input, rows)];
-    let a = residual(scope.in("attention.output"), read, beside, layer_norm_eps, dropout);
+    let a = residual(scope.in("attention.output"), read, rowsOf(input, rows), layer_norm_eps, dropout);
     for (let j = 0; j + 1 < config.num_feedforward_networks; j++)
       a = forward(scope.in(`ffn.${j}`), a, layer_norm_eps, 0);
     a = forward(scope, a, TORCH_EPSILON, dropout);
     if (!use_bottleneck) return a;
     return residual(scope.in("output.bottleneck"), a, rowsOf(x, rows), layer_norm_eps, hidden_dropout_prob);
   };
-  return { hidden: rest(), some: rest, scores, query, key, value };
+  return {
+    ...{ hidden: rest(context), some: (rows) => rest(rowsOf(context, rows), rows), scores, query, key, value },
+    cls: () => rest(attend(self, { query: first, key, value }, batch, H, p, batch.first).context, batch.first),
+  };
 }
 
 function classifier(scope: Scope, config: MobilebertConfig, cls: Value): Pick<Features, "pooled" | "logits"> {

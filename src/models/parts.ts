@@ -49,18 +49,23 @@ export function embed(scope: Scope, rows: number, width: number, ids: Value, ord
   return gather({ table: scope.parameter("weight", [rows, width]), ids, order }, {});
 }
 
-/** Every token attends to those of its sequence with H heads: softmax(q·kᵀ/√d)·v, d the width of a head. All [N, D]. */
+/**
+ * Every token attends to those of its sequence with H heads: softmax(q·kᵀ/√d)·v, d the width of a head. All [N, D]. Or only the first of each,
+ * whose `rows` are given: query and context [B, D].
+ */
 export function attend(
   scope: Scope,
   { query, key, value }: { query: Value; key: Value; value: Value },
   { offsets, longest: L }: BatchValues,
   H: number,
   dropout: number,
+  rows?: Value,
 ): { scores: Value; context: Value } {
   const scale = 1 / Math.sqrt(query.shape[1] / H);
-  const scores = attentionPairs({ q: query, k: key, offsets }, { H, L, scale });
-  const p = dropoutAt(scope, "dropout", softmax({ x: scores, offsets }, {}), dropout);
-  return { scores, context: attentionMix({ p, v: value, offsets }, { scale: 1 }) };
+  const which = rows ? ({ bySequence: true } as const) : {};
+  const scores = attentionPairs({ q: query, k: key, offsets }, { H, L, scale, ...which });
+  const p = dropoutAt(scope, "dropout", softmax({ x: scores, offsets }, which), dropout, rows);
+  return { scores, context: attentionMix({ p, v: value, offsets }, { scale: 1, ...which }) };
 }
 
 /** What a transformer layer shows. */
@@ -68,6 +73,8 @@ export interface Layer {
   readonly hidden: Value;
   /** Some rows of `hidden`, made from these rows alone behind the attention: [R] → [R, D]. A row of NONE is one that nobody reads. */
   readonly some: (rows: Value) => Value;
+  /** Of each sequence the first row, from whose query on nothing else is made. [B, D] */
+  readonly cls: () => Value;
   readonly scores: Value;
   readonly query: Value;
   readonly key: Value;
@@ -84,7 +91,7 @@ export function layerFeatures(layers: readonly Layer[], batch: BatchValues) {
   const last = layers.length - 1;
   return {
     hidden: layers.map(({ hidden }) => hidden),
-    cls: layers.map(({ hidden, some }, i) => (i === last ? some(batch.first) : rowsOf(hidden, batch.first))),
+    cls: layers.map(({ hidden, cls }, i) => (i === last ? cls() : rowsOf(hidden, batch.first))),
     scores: layers.map(({ scores }) => scores),
     queries: layers.map(({ query }) => query),
     keys: layers.map(({ key }) => key),

@@ -1,29 +1,34 @@
-// y = softmax(x/T) over the last axis; on attention maps only over a row's own length (the rest, and tail rows, are zero).
+// y = softmax(x/T) over the last axis; on attention maps only over a row's own length (the rest, and tail rows, are zero). bySequence: their
+// rows are those of the sequences, not of tokens.
 //   dx = y·(dy − Σ dy·y)/T
 
 import { rows } from "../program/dispatch.ts";
-import { type Dims, defineOp, type Formula } from "../program/op.ts";
+import { type Attributes, type Dims, defineOp, type Formula } from "../program/op.ts";
 
-type None = Record<string, never>;
+type Kind = { bySequence?: true };
 
 /** What the kernels of ragged rows are told: R token rows of so many heads, each `width` wide, and B (0 without offsets). */
 export const raggedParameters = ({ R, total, P }: Dims, width: number): number[] => [R, total, width, P ? P - 1 : 0];
 
-const parameters = (dims: Dims) => raggedParameters(dims, dims.L);
+const parameters = (dims: Dims, { bySequence }: Attributes) => [
+  ...raggedParameters(dims, dims.L),
+  Number(bySequence ?? false),
+];
 
 /** Calls f with the token row, the place and the length of every row that has one: all of it, or with offsets its sequence's. */
 export function eachRow(
-  { inputs: { offsets }, dims: { R, total, P } }: Formula<"offsets">,
+  { inputs: { offsets }, dims: { R, total, P }, attributes: { bySequence } }: Formula<"offsets">,
   width: number,
   f: (n: number, at: number, length: number) => void,
 ): void {
   for (let b = 0; b + 1 < (offsets ? P : 2); b++) {
-    const [start, end, length] = offsets ? [offsets[b], offsets[b + 1], offsets[b + 1] - offsets[b]] : [0, R, width];
+    const length = offsets ? offsets[b + 1] - offsets[b] : width;
+    const [start, end] = bySequence ? [b, b + 1] : offsets ? [offsets[b], offsets[b + 1]] : [0, R];
     for (let r = start * total; r < end * total; r++) f(Math.floor(r / total), r * width, length);
   }
 }
 
-export const softmax = defineOp<None>()({
+export const softmax = defineOp<Kind>()({
   name: "softmax",
   inputs: { x: "R ... L", offsets: "u32 P?", temperature: "1?" },
   output: "R ... L",
@@ -31,8 +36,8 @@ export const softmax = defineOp<None>()({
   dispatches: ({ R, total }) => [
     { entry: "softmax", grid: rows(R * total), bind: ["out", "offsets", "temperature", "x"] },
   ],
-  gradient: ({ dy, y, inputs: { offsets, temperature } }) => ({
-    x: () => softmaxGrad({ dy, y, offsets: offsets ?? undefined, temperature: temperature ?? undefined }, {}),
+  gradient: ({ dy, y, inputs: { offsets, temperature }, attributes }) => ({
+    x: () => softmaxGrad({ dy, y, offsets: offsets ?? undefined, temperature: temperature ?? undefined }, attributes),
   }),
   formula: (call) => {
     const { x, temperature } = call.inputs;
@@ -47,7 +52,7 @@ export const softmax = defineOp<None>()({
   },
 });
 
-export const softmaxGrad = defineOp<None>()({
+export const softmaxGrad = defineOp<Kind>()({
   name: "softmaxGrad",
   inputs: { dy: "R ... L", y: "R ... L", offsets: "u32 P?", temperature: "1?" },
   output: "R ... L",

@@ -20,9 +20,24 @@ describe("attention", () => {
       attentionMix({ p, v, offsets }, { scale: 0.5 }),
     );
     opCase(`attentionMixT ${title}`, { p: map, x: rows, offsets }, ({ p, x, offsets }) =>
-      attentionMixT({ p, x, offsets }, { scale: 2 }),
+      attentionMixT({ p, x, offsets }, { scale: 2, N: 16 }),
     );
     opCase(`softmax over own length ${title}`, { x: map, offsets }, ({ x, offsets }) => softmax({ x, offsets }, {}));
+
+    const [some, fewer] = [{ shape: [4, H * d] }, { shape: [4, H, 16] }];
+    const bySequence = true;
+    opCase(`attentionPairs, a row a sequence ${title}`, { q: some, k: rows, offsets }, ({ q, k, offsets }) =>
+      attentionPairs({ q, k, offsets }, { H, L: 16, scale: 0.25, bySequence }),
+    );
+    opCase(`attentionMix, a row a sequence ${title}`, { p: fewer, v: rows, offsets }, ({ p, v, offsets }) =>
+      attentionMix({ p, v, offsets }, { scale: 0.5, bySequence }),
+    );
+    opCase(`attentionMixT, a row a sequence ${title}`, { p: fewer, x: some, offsets }, ({ p, x, offsets }) =>
+      attentionMixT({ p, x, offsets }, { scale: 2, N: 16, bySequence }),
+    );
+    opCase(`softmax, a row a sequence ${title}`, { x: fewer, offsets }, ({ x, offsets }) =>
+      softmax({ x, offsets }, { bySequence }),
+    );
   }
   const T = { shape: [1], data: [3], fixed: true };
   opCase("softmax of rows at T", { x: { shape: [5, 7] }, T }, ({ x, T }) => softmax({ x, temperature: T }, {}));
