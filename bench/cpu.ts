@@ -448,8 +448,8 @@ for (const row of ROWS.filter(({ work }) => wanted(work))) {
   console.error(row.work);
   outcomes.push(await run(row, here));
   const { fast } = row;
-  if (fast !== undefined && existsSync(ENGINES[FAST][0]))
-    outcomes.push(await run({ ...row, target: fast }, FAST, "fast"));
+  // Where that engine is absent the row says so.
+  if (fast !== undefined) outcomes.push(await run({ ...row, target: fast }, FAST, "fast"));
 }
 if (wanted("cold start")) outcomes.push(...(await coldStart()));
 if (wanted("distillation")) outcomes.push(...(await distillation()));

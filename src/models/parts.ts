@@ -73,7 +73,10 @@ export interface Layer {
   readonly hidden: Value;
   /** Some rows of `hidden`, made from these rows alone behind the attention: [R] → [R, D]. A row of NONE is one that nobody reads. */
   readonly some: (rows: Value) => Value;
-  /** Of each sequence the first row, from whose query on nothing else is made. [B, D] */
+  /**
+   * Of each sequence the first row, from whose query on nothing else is made. [B, D] That query is traced before keys and values and has a
+   * gather of its own: so gradients of the layer's input add up in the order in which those of all rows do, and no bit differs.
+   */
   readonly cls: () => Value;
   readonly scores: Value;
   readonly query: Value;
