@@ -214,7 +214,7 @@ export const errorCodes = {
     ],
     TOKENIZER: ["Only a fresh model is given a tokenizer.", "Leave `--tokenizer` out."],
     TARGETS: ["`--targets argmax` needs classes, and the teacher gives a score.", "Leave it out."],
-    EVAL_TEXT: ["No stage has masked tokens to judge by a text.", "Leave `--eval-text` out."],
+    EVAL_TEXT: ["No stage reads plain text, so there is none to judge by a text.", "Leave `--eval-text` out."],
     NO_CACHE: ["An option of the teacher cache without a cache.", "Name its folder: `--cache`."],
     NO_STEPS: ["The options leave nothing to train.", "Raise `--epochs` or `--max-steps`."],
   },

@@ -199,7 +199,7 @@ const GROUPS = {
     entries: [
       ["--recipe <name>", `${Object.keys(recipes).join(", ")}, or a file NAME.json (default: kd)`, text],
       ["--text <file>", "plain text for the stages that read it; may stand several times", files],
-      ["--eval-text <file>", "plain text by which stages with masked tokens are judged", text],
+      ["--eval-text <file>", "plain text by which stages on plain text are judged", text],
       ["--text-teacher <folder>", "teaches those stages: the un-tuned model (default: the teacher)", text],
       ["--stage <setting>", "a number of one stage: intermediate.epochs=8; may stand several times", stages],
       ["--embeddings <file>", "word vectors, as GloVe or word2vec write them (bilstm; default: the teacher's)", text],

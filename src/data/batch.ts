@@ -171,7 +171,18 @@ export function makeBatch(encoded: readonly Encoded[], options: BatchOptions): B
   return batch;
 }
 
-export function countMasked(targets: ArrayLike<number> = []): number {
+/** The divisors of rows that come in several batches and count as one. */
+export function countsOf(rows: readonly Encoded[]) {
+  const sum = (of: (row: Encoded) => number) => rows.reduce((total, row) => total + of(row), 0);
+  return {
+    labelledCount: rows.filter(({ label }) => label !== undefined).length,
+    sequenceCount: rows.length,
+    tokenCount: sum(({ ids }) => ids.length),
+    maskedCount: sum(({ targets }) => countMasked(targets)),
+  };
+}
+
+function countMasked(targets: ArrayLike<number> = []): number {
   return Array.from(targets).filter((target) => target !== NONE).length;
 }
 

@@ -9,7 +9,7 @@ import { parseConfig } from "../models/index.ts";
 import { type RecipeChoices, withChoices } from "../recipes/choices.ts";
 import { parseRecipe } from "../recipes/file.ts";
 import { recipeNamed } from "../recipes/index.ts";
-import { IDLE, masksTokens, needsTeacher, type Recipe } from "../recipes/recipe.ts";
+import { IDLE, needsTeacher, type Recipe } from "../recipes/recipe.ts";
 import { readsVocabulary } from "../recipes/vocabulary.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import { augmented } from "./augmented.ts";
@@ -78,8 +78,8 @@ export async function distillSetup(runtime: Runtime, options: DistillOptions): P
   const { recipe } = copies;
   const { stages, notes } = stagesOf(recipe, options);
   const heads = headsOf(stages, options);
-  if (options.evalText !== undefined && !stages.some(({ stage }) => masksTokens(stage)))
-    throw new InputError("EVAL_TEXT", `recipe "${recipe.name}" has no stage with masked tokens to judge by it.`, {
+  if (options.evalText !== undefined && !stages.some(({ stage }) => stage.data === "text"))
+    throw new InputError("EVAL_TEXT", `recipe "${recipe.name}" has no stage on plain text to judge by it.`, {
       where: "--eval-text",
     });
   const soft = options.data?.softLabels;

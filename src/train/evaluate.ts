@@ -1,12 +1,13 @@
 // A model on a data set: logits of every row, and the metrics of those with a label.
 
-import { type Batch, type Encoded, makeBatch } from "../data/batch.ts";
+import { type Batch, countsOf, type Encoded, makeBatch } from "../data/batch.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { MASKED_SHARE, type Masking, maskRows } from "../data/masking.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import type { LimbeckError } from "../errors.ts";
 import { isTooLarge } from "../executors/executor.ts";
 import { exp } from "../math.ts";
+import type { Hyper } from "../recipes/recipe.ts";
 import { breather } from "./breather.ts";
 import { classes, classificationMetrics, crossEntropyOf, type Metrics, pearson, regressionMetrics } from "./metrics.ts";
 import type { Predictor } from "./trainer.ts";
@@ -97,10 +98,27 @@ export async function inBatches(
     }
 }
 
+/** The mean loss of rows, as if all were one batch. */
+export async function meanLoss(
+  trainer: { loss(batch: Batch, hyper: Hyper): Promise<number> } & Relieved,
+  rows: readonly Encoded[],
+  hyper: Hyper,
+): Promise<Metrics> {
+  const counts = countsOf(rows);
+  const breathe = breather();
+  let loss = 0;
+  await eachByLength(trainer, rows, async (indices, size) => {
+    const some = indices.map((i) => rows[i]);
+    loss += await trainer.loss(makeBatch(some, { size, ...counts }), hyper);
+    await breathe();
+  });
+  return { count: rows.length, loss };
+}
+
 /** How well masked tokens are told, behind masks that are the same for every model of the tokenizer. */
 export async function perplexity(
   model: MaskedSource,
-  { rows, masking }: EncodedSet & { readonly masking: Masking },
+  { rows, masking }: Pick<EncodedSet, "rows"> & { readonly masking: Masking },
 ): Promise<Metrics> {
   const breathe = breather();
   let [sum, count] = [0, 0];

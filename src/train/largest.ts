@@ -6,7 +6,15 @@ import type { BatchShape } from "../models/features.ts";
 import type { Program } from "../program/program.ts";
 import { masksTokens } from "../recipes/recipe.ts";
 import { BATCH } from "./evaluate.ts";
-import { forwardProgram, judging, type Placed, type StepStructure, stepPrograms, updateProgram } from "./programs.ts";
+import {
+  forwardProgram,
+  judging,
+  lossPrograms,
+  type Placed,
+  type StepStructure,
+  stepPrograms,
+  updateProgram,
+} from "./programs.ts";
 import { shapeOf } from "./trainer.ts";
 
 /** Of the longest sequences together. */
@@ -19,12 +27,15 @@ export function* trainingPrograms(
   structure: StepStructure,
   batchSize: number,
   train: readonly Encoded[],
-  evaluated: readonly Encoded[] = [],
+  /** By what it is judged: the student by its answers, a stage on plain text without masks by its loss. */
+  evaluated: { readonly rows: readonly Encoded[]; readonly text: readonly Encoded[] } = { rows: [], text: [] },
 ): Generator<Program> {
   const maskedShare = masksTokens(structure.stage) ? MASKED_SHARE : 0;
   const { teachers, gradient } = stepPrograms(structure, largestShape(train, batchSize, maskedShare));
   yield* [...teachers, gradient, updateProgram(structure)];
-  const shape = largestShape([...train, ...evaluated], BATCH, maskedShare);
+  const { rows, text } = evaluated;
+  if (text.length > 0 && maskedShare === 0) yield* lossPrograms(structure, largestShape(text, BATCH));
+  const shape = largestShape([...train, ...rows, ...text], BATCH, maskedShare);
   for (const placed of [...structure.teachers, structure.student]) yield* judging(placed, shape);
 }
 

@@ -3,9 +3,9 @@
 import { exp, log } from "../math.ts";
 
 export interface Metrics {
-  /** Rows with a label. */
+  /** Rows with a label; where plain text judges, all rows. */
   count: number;
-  /** Mean cross-entropy; in regression the mean squared error. */
+  /** Mean cross-entropy; in regression the mean squared error; of a stage on plain text without masks its own loss. */
   loss?: number;
   /** e to the mean cross-entropy of masked tokens; `count` is of these. */
   perplexity?: number;

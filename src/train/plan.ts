@@ -28,7 +28,7 @@ import { hyperAt, makeMicroBatches, microBatches, plannedSteps } from "./run.ts"
 import { openDevice } from "./session.ts";
 import type { RunStage } from "./stages.ts";
 import { copiesOfRow } from "./substitutes.ts";
-import { textRows } from "./text.ts";
+import { TextRows } from "./text.ts";
 import { checkOutput, maxLengthOf, optimizerOptions, placesOf, type Setup, structureOf } from "./train.ts";
 import { placeWeights, shapeOf, Trainer } from "./trainer.ts";
 
@@ -91,11 +91,9 @@ export async function plan(runtime: Runtime, options: PlanOptions): Promise<RunP
   const copies = copiesOfRow(setup);
   const set = { ...known, rows: Array.from({ length: 1 + copies }, () => known.rows).flat() };
   const lengths = set.rows.map(({ ids }) => ids.length);
+  const text = setup.data.text && new TextRows(setup.data.text, setup.student.tokenizer, maxLength);
   const stages = setup.stages
-    .map((stage) => {
-      const text = stage.stage.data === "text" ? setup.data.text : undefined;
-      return { stage, rows: text ? textRows(text, setup.student.tokenizer, maxLength, stage) : set };
-    })
+    .map((stage) => ({ stage, rows: text && stage.stage.data === "text" ? text.of(stage) : set }))
     .filter(({ stage, rows }) => plannedSteps(rows.rows.length, stage.options) > 0)
     .map(({ stage, rows }) => planStage(setup, stage, rows));
   if (stages.length === 0)

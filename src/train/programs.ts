@@ -3,6 +3,7 @@
 //   gradient  batch, teacher features → adds into the gradients; writes every term of the loss
 //   update    gradients → weights; zeroes the gradients
 //   forward   batch → logits, without dropout
+//   loss      batch, teacher features → the loss, without dropout
 
 import { does } from "../formats/config.ts";
 import {
@@ -206,12 +207,13 @@ export interface StepPrograms {
 /** Parameters that belong to the recipe have names that begin with this. */
 export const PROJECT = "project";
 
-export function stepPrograms(structure: StepStructure, shape: BatchShape): StepPrograms {
+/** The loss of a batch, over the parameters of the student and of the recipe. */
+function traceLoss(structure: StepStructure, shape: BatchShape, training: boolean) {
   const { student, stage } = structure;
   const trace = new Trace();
   const batch: BatchValues = batchValues(trace, shape);
-  const scope = scopeOf(trace, student, true);
-  const own = new Scope(trace, PROJECT, true);
+  const scope = scopeOf(trace, student, training);
+  const own = new Scope(trace, PROJECT, training);
   const teachers = structure.teachers.map((teacher) => new TeacherFeatures(teacher, trace, shape));
   const terms = traceTerms(stage, {
     teachers: [...teachers.map(({ features }) => features), ...givenFeatures(structure, trace, shape)],
@@ -224,6 +226,12 @@ export function stepPrograms(structure: StepStructure, shape: BatchShape): StepP
   const loss = Object.entries(terms)
     .map(([name, term]) => mul(term, trace.input(weightOf(name).name, [1])))
     .reduce(add);
+  return { trace, scope, own, teachers, terms, loss };
+}
+
+export function stepPrograms(structure: StepStructure, shape: BatchShape): StepPrograms {
+  const { student, stage } = structure;
+  const { trace, scope, own, teachers, terms, loss } = traceLoss(structure, shape, true);
   const { prefix } = familyOf(student.config);
   const trains = ([path, value]: [string, Value]) =>
     !scope.frozen.has(value) &&
@@ -245,6 +253,14 @@ export function stepPrograms(structure: StepStructure, shape: BatchShape): StepP
     terms: Object.keys(terms),
     trained: new Map(parameters.filter((value) => reached.has(value)).map(({ name, shape }) => [name, shape])),
   };
+}
+
+/** What a stage is judged by where nobody learns: its loss of a batch, without dropout. */
+export function lossPrograms(structure: StepStructure, shape: BatchShape): Program[] {
+  const { trace, teachers, loss } = traceLoss(structure, shape, false);
+  keep(loss, LOSS.name);
+  const asked = teachers.filter(({ read }) => read.size > 0);
+  return [...asked.map((teacher) => teacher.program()), trace.finish("loss")];
 }
 
 /** The layer that a parameter belongs to, counted from 1; what lies below the first belongs to it. */

@@ -341,6 +341,15 @@ export class LastingTrainer {
     return wanted ? taken.result : undefined;
   }
 
+  /** As the trainer's, after all steps that were asked for. */
+  loss(batch: Batch, hyper: Hyper): Promise<number> {
+    return this.device.attempt((executor) => this.#on(executor).loss(batch, hyper));
+  }
+
+  relieve(error: LimbeckError): Promise<void> {
+    return this.device.relieve(error);
+  }
+
   /** Everything from which the next step follows, after all those that were asked for; throws as `step` does. */
   async snapshot(): Promise<TrainerState> {
     const state = (executor: Executor) => this.#on(executor).snapshot();

@@ -1,17 +1,16 @@
 // The training loop: epochs, batches, schedule, evaluation, as a stream of events. Finetune and distill differ only in what they set up.
 
-import { type Batch, countMasked, type Encoded, makeBatch } from "../data/batch.ts";
+import { type Batch, countsOf, makeBatch } from "../data/batch.ts";
 import { MASKED_SHARE, maskRows } from "../data/masking.ts";
 import { batchesOf, epochOrder } from "../data/sampler.ts";
 import { learningRateFactor, type Varying, valueAt, warmupSteps } from "../optim/schedule.ts";
 import type { Hyper } from "../recipes/recipe.ts";
 import { breather } from "./breather.ts";
-import { type EncodedSet, perplexity, predictAll, score } from "./evaluate.ts";
+import { type EncodedSet, meanLoss, perplexity, predictAll, score } from "./evaluate.ts";
 import { type BestBy, isBetter, type Metrics } from "./metrics.ts";
 import type { TrainingOptions } from "./options.ts";
 import { LastingPredictor, type LastingTrainer, type Update } from "./recovery.ts";
 import type { Taught } from "./taught.ts";
-import type { MaskedSet } from "./text.ts";
 import { type StepResult, shapeOf } from "./trainer.ts";
 
 export type TrainingEvent =
@@ -73,8 +72,8 @@ export interface LoopInputs {
   /** Has what the teachers say of its rows: they do not run. */
   readonly taught?: Taught;
   readonly eval?: EncodedSet;
-  /** In place of `eval`: text by which masked-LM is judged, before the first step too. */
-  readonly evalText?: MaskedSet;
+  /** In place of `eval`: text by which the stage is judged, before the first step too: where it is masked by its perplexity. */
+  readonly evalText?: EncodedSet;
   /** Teacher logits on the evaluation set, for the agreement. */
   readonly teacherLogits?: Float32Array;
   readonly parameters: number;
@@ -155,14 +154,7 @@ export function makeMicroBatches(
     const own = Array.from(part, (i) => rows[i]);
     return masking && epoch !== undefined ? maskRows(own, part, masking, seed, epoch) : own;
   });
-  const whole = all.flat();
-  const sum = (of: (row: Encoded) => number) => whole.reduce((total, row) => total + of(row), 0);
-  const counts = {
-    labelledCount: whole.filter(({ label }) => label !== undefined).length,
-    sequenceCount: whole.length,
-    tokenCount: sum(({ ids }) => ids.length),
-    maskedCount: sum(({ targets }) => countMasked(targets)),
-  };
+  const counts = countsOf(all.flat());
   const kind = regression ? "regression" : "classification";
   return all.map((part) => makeBatch(part, { size, kind, ...counts, maskedShare: masking ? MASKED_SHARE : 0 }));
 }
@@ -194,7 +186,12 @@ export async function* trainingLoop(inputs: LoopInputs): AsyncGenerator<Training
 
   const judged = inputs.evalText ?? inputs.eval;
   const evaluate = async (): Promise<Metrics | undefined> => {
-    if (inputs.evalText) return perplexity(predictor, inputs.evalText);
+    if (inputs.evalText) {
+      const { rows, masking } = inputs.evalText;
+      if (masking) return perplexity(predictor, { rows, masking });
+      const hyper = hyperAt(inputs.hyper, Math.max(0, Math.min(step, planned - 1)), planned);
+      return meanLoss(trainer, rows, hyper);
+    }
     if (!inputs.eval) return undefined;
     const logits = await predictAll(predictor, inputs.eval.rows);
     return score(logits, inputs.eval, structure.student.config.num_labels, inputs.teacherLogits);

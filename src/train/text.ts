@@ -4,7 +4,7 @@
 import type { Encoded } from "../data/batch.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { Examples } from "../data/examples.ts";
-import { type Masking, maskingOf } from "../data/masking.ts";
+import { maskingOf } from "../data/masking.ts";
 import type { Tokenizer } from "../data/tokenizer.ts";
 import { InputError } from "../errors.ts";
 import { masksTokens } from "../recipes/recipe.ts";
@@ -14,11 +14,6 @@ import { sha256 } from "../sha256.ts";
 import { type EncodedSet, encode } from "./evaluate.ts";
 import { type DataSource, openData } from "./session.ts";
 import type { RunStage } from "./stages.ts";
-
-/** Rows whose tokens are masked anew in every epoch. */
-export interface MaskedSet extends EncodedSet {
-  readonly masking: Masking;
-}
 
 /** One file, or several one behind the other. */
 export async function openText(runtime: Runtime, text: DataSource | readonly DataSource[]): Promise<Dataset> {
@@ -55,15 +50,33 @@ export function heldOut(text: Dataset): { text: Dataset; evalText: Dataset } {
 /** One row of so many. */
 const HELD_OUT = 20;
 
-/** The rows of a stage on plain text. */
-export function textRows(text: Dataset, tokenizer: Tokenizer, maxLength: number, run: RunStage): EncodedSet {
-  const { stage, options } = run;
-  if (!readsVocabulary(stage)) return withoutLabels(encode(text, tokenizer, maxLength));
-  if (masksTokens(stage)) return maskedRows(text, tokenizer, maxLength, options.mlmSmoothing);
-  return { rows: pieces(text, tokenizer, maxLength), truncated: 0, regression: false };
+/** The rows of stages on plain text: those that read it alike share them. */
+export class TextRows {
+  readonly #made = new Map<string, EncodedSet>();
+
+  constructor(
+    readonly text: Dataset,
+    readonly tokenizer: Tokenizer,
+    readonly maxLength: number,
+  ) {}
+
+  /** smoothing: of masked tokens; 0 favours none. */
+  of({ stage, options }: RunStage, smoothing = options.mlmSmoothing ?? 0): EncodedSet {
+    const { text, tokenizer, maxLength } = this;
+    const make = {
+      cut: () => withoutLabels(encode(text, tokenizer, maxLength)),
+      pieces: () => ({ rows: pieces(text, tokenizer, maxLength), truncated: 0, regression: false }),
+      masked: () => maskedRows(text, tokenizer, maxLength, smoothing),
+    };
+    const how = masksTokens(stage) ? "masked" : readsVocabulary(stage) ? "pieces" : "cut";
+    const key = `${how} ${smoothing}`;
+    const known = this.#made.get(key) ?? make[how]();
+    this.#made.set(key, known);
+    return known;
+  }
 }
 
-export function maskedRows(text: Dataset, tokenizer: Tokenizer, maxLength: number, smoothing = 0): MaskedSet {
+function maskedRows(text: Dataset, tokenizer: Tokenizer, maxLength: number, smoothing: number): EncodedSet {
   const rows = pieces(text, tokenizer, maxLength);
   return { rows, truncated: 0, regression: false, masking: maskingOf(tokenizer, rows, smoothing, text.file) };
 }

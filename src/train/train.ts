@@ -10,7 +10,7 @@ import type { JsonObject } from "../formats/json.ts";
 import { isRemote } from "../formats/remote.ts";
 import { optimizerNamed } from "../optim/index.ts";
 import type { OptimizerOptions } from "../optim/optimizer.ts";
-import { masksTokens, needsTeacher, type Recipe } from "../recipes/recipe.ts";
+import { needsTeacher, type Recipe } from "../recipes/recipe.ts";
 import { readsVocabulary } from "../recipes/vocabulary.ts";
 import type { Runtime } from "../runtimes/runtime.ts";
 import type { CacheFolder } from "./cacheFolder.ts";
@@ -49,7 +49,7 @@ import type { RunStage, StageChoice } from "./stages.ts";
 import type { TrainerState } from "./state.ts";
 import type { Substitutes } from "./substitutes.ts";
 import { hashOfRows, openTaught, type TaughtRows } from "./taught.ts";
-import { maskedRows, openText, textRows } from "./text.ts";
+import { openText, TextRows } from "./text.ts";
 import { NonfiniteError } from "./trainer.ts";
 
 /** Options of every training command. */
@@ -308,10 +308,15 @@ async function* trainIn(
   const reads = (dataset: Dataset) => encode(dataset, given.foreign ? teachers[0].tokenizer : tokenizer, maxLength);
   const askedSet = given.foreign ? reads(data.train) : undefined;
   const judgedSet = given.foreign && data.eval ? reads(data.eval) : evalSet;
-  const evalText = data.evalText && maskedRows(data.evalText, tokenizer, maxLength);
+  const text = data.text && new TextRows(data.text, tokenizer, maxLength);
+  const evalText = data.evalText && new TextRows(data.evalText, tokenizer, maxLength);
   const texts = new Map<RunStage, EncodedSet>();
+  const judging = new Map<RunStage, EncodedSet>();
   for (const run of stages)
-    if (run.stage.data === "text" && data.text) texts.set(run, textRows(data.text, tokenizer, maxLength, run));
+    if (run.stage.data === "text" && text) {
+      texts.set(run, text.of(run));
+      if (evalText) judging.set(run, evalText.of(run, 0));
+    }
   const structures = stages.map((stage) => structureOf(given, stage));
   const asked = placedTeachers(given, stages[stages.length - 1]);
   const rowsOf = (run: RunStage) => texts.get(run) ?? trainSet;
@@ -340,10 +345,11 @@ async function* trainIn(
     return note(text);
   };
 
-  const evaluated = [...(evalSet?.rows ?? []), ...(evalText?.rows ?? [])];
   const programs = function* () {
-    for (const [i, stage] of stages.entries())
-      yield* trainingPrograms(structures[i], stage.options.batchSize, rowsOf(stage).rows, evaluated);
+    for (const [i, run] of stages.entries()) {
+      const evaluated = { rows: evalSet?.rows ?? [], text: judging.get(run)?.rows ?? [] };
+      yield* trainingPrograms(structures[i], run.options.batchSize, rowsOf(run).rows, evaluated);
+    }
     if (askedSet) yield* judgingPrograms(asked[0], [...askedSet.rows, ...(judgedSet?.rows ?? [])]);
   };
   const profile = common.profile ? new Profile() : undefined;
@@ -366,7 +372,7 @@ async function* trainIn(
     for (const [dataset, set] of [
       [data.train, trainSet] as const,
       ...(data.eval && evalSet ? [[data.eval, evalSet] as const] : []),
-      ...[...texts.values()].filter(cut).map((set) => [data.text as Dataset, set] as const),
+      ...[...new Set(texts.values())].filter(cut).map((set) => [data.text as Dataset, set] as const),
     ])
       if (cut(set)) yield tell(truncationNote(dataset, set, maxLength));
 
@@ -379,9 +385,9 @@ async function* trainIn(
     for (const [i, teacher] of teachers.entries()) {
       const logits = judgedSet && (await predictAll(predictors[i], judgedSet.rows));
       teacherLogits ??= logits;
-      const masked = masksTokens(stages[stages.length - 1].stage) ? evalText : undefined;
-      const metrics = masked
-        ? await perplexity(predictors[i], masked)
+      const { rows, masking } = judging.get(stages[stages.length - 1]) ?? NO_ROWS;
+      const metrics = masking
+        ? await perplexity(predictors[i], { rows, masking })
         : logits && evalSet && score(logits, evalSet, teacher.config.num_labels);
       judged.push(judge(teachers.length > 1 ? `teacher ${i + 1}` : "teacher", teacher, { metrics }));
     }
@@ -432,7 +438,7 @@ async function* trainIn(
       };
       const loop = trainingLoop({
         ...{ trainer, hyper: setup.hyper, options: run.options, train: rowsOf(run), taught },
-        ...(masksTokens(run.stage) ? { evalText } : last ? { eval: evalSet, teacherLogits } : {}),
+        ...(judging.has(run) ? { evalText: judging.get(run) } : last ? { eval: evalSet, teacherLogits } : {}),
         ...(stages.length > 1 ? { stage: run.name } : {}),
         parameters: parameterCount(student.config),
         signal: common.signal,

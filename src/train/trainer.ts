@@ -18,6 +18,7 @@ import {
   LOSS,
   LOSS_GUARD,
   logitsOf,
+  lossPrograms,
   maskedLogitsOf,
   maskedLogitsProgram,
   maskedLossOf,
@@ -170,6 +171,7 @@ const STEPS_IN_FLIGHT = 2;
 
 export class Trainer {
   readonly #steps = new Map<string, LoadedStep>();
+  readonly #losses = new Map<string, Loaded[]>();
   readonly #update: Loaded;
   readonly #clock: Clock;
   /** Every trained parameter by its name in the executor, with what the optimiser keeps beside it. */
@@ -222,12 +224,13 @@ export class Trainer {
 
   /** Every shape so far is forgotten, with the inputs that were placed for it. */
   forget(): void {
-    for (const { teachers, gradient } of this.#steps.values())
-      for (const loaded of [...teachers, gradient]) {
-        for (const { name, storage } of loaded.program.values) if (storage === "input") this.executor.release(name);
-        this.executor.unload(loaded);
-      }
+    const steps = [...this.#steps.values()].map(({ teachers, gradient }) => [...teachers, gradient]);
+    for (const loaded of [...steps, ...this.#losses.values()].flat()) {
+      for (const { name, storage } of loaded.program.values) if (storage === "input") this.executor.release(name);
+      this.executor.unload(loaded);
+    }
     this.#steps.clear();
+    this.#losses.clear();
   }
 
   /** Resolves when another step may be enqueued. */
@@ -248,11 +251,8 @@ export class Trainer {
     taught: readonly (readonly Given[])[] = [],
   ): Promise<StepResult> {
     const { executor, structure } = this;
-    const weights = termWeights(structure.stage, hyper, structure.regression);
-    const scalar = (value: Persistent, x: number) => executor.write(value, Float64Array.of(x));
-    scalar(TEMPERATURE, hyper.temperature);
-    scalar(LOSS_GUARD, 0);
-    for (const [term, weight] of Object.entries(weights)) scalar(weightOf(term), weight);
+    this.#writeHyper(hyper);
+    executor.write(LOSS_GUARD, Float64Array.of(0));
 
     const read = (value: Persistent): Promise<ArrayLike<number>> => {
       const numbers = executor.read(value, later);
@@ -289,6 +289,26 @@ export class Trainer {
     const tried = result.lossScale !== undefined && result.lossScale >= 1;
     if (!Number.isFinite(result.loss) || !(Number.isFinite(result.gradientNorm) || tried)) result.skipped = true;
     return result;
+  }
+
+  /** Of a batch, whose weights may be shares of a whole; without dropout. Nothing is learnt. */
+  async loss(batch: Batch, hyper: Hyper): Promise<number> {
+    const { executor } = this;
+    this.#writeHyper(hyper);
+    const shape = shapeOf(batch);
+    const known = this.#losses.get(keyOf(shape));
+    const programs = known ?? lossPrograms(this.structure, shape).map((program) => executor.load(program));
+    this.#losses.set(keyOf(shape), programs);
+    writeBatch(executor, batch, programs);
+    for (const program of programs) executor.run(program);
+    return (await executor.read(LOSS))[0];
+  }
+
+  #writeHyper(hyper: Hyper): void {
+    const { stage, regression } = this.structure;
+    const scalar = (value: Persistent, x: number) => this.executor.write(value, Float64Array.of(x));
+    scalar(TEMPERATURE, hyper.temperature);
+    for (const [term, weight] of Object.entries(termWeights(stage, hyper, regression))) scalar(weightOf(term), weight);
   }
 
   /** Metrics that may come later come now. */

@@ -256,7 +256,7 @@ describe("distilbert", () => {
 
     test("no text; a recipe that no model here can follow", async () => {
       const kd = { ...options(), recipe: "kd", stages: {} };
-      await refused(distill(kd), /--eval-text: recipe "kd" has no stage with masked tokens to judge by it/);
+      await refused(distill(kd), /--eval-text: recipe "kd" has no stage on plain text to judge by it/);
       const chain = { ...options(), assistant: "bert:1x16x2" };
       await refused(distill(chain), /--assistant: recipe "distilbert" reads a masked-LM head, which an assistant/);
       await refused(distill({ ...options(), text: undefined }), /stage "text" of "distilbert" reads plain text/);

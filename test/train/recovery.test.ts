@@ -174,7 +174,7 @@ async function trained(
   breaks: Breaks = {},
   again?: () => Promise<Device>,
   cached = false,
-  { dropout, ...more }: Partial<TrainingOptions> & { readonly dropout?: number } = {},
+  { dropout, ownLoss, ...more }: Partial<TrainingOptions> & { readonly dropout?: number; readonly ownLoss?: true } = {},
 ): Promise<Outcome> {
   const rates = dropout === undefined ? {} : { hidden_dropout_prob: dropout, attention_probs_dropout_prob: dropout };
   const own = { ...structure, student: { owner: "student", config: { ...config, ...rates } } };
@@ -200,8 +200,8 @@ async function trained(
       ...more,
     };
     const loop = trainingLoop({
-      ...{ trainer, hyper, options, train: set, eval: set, parameters: 0, taught },
-      teacherLogits: await predictAll(teacher, set.rows),
+      ...{ trainer, hyper, options, train: set, parameters: 0, taught },
+      ...(ownLoss ? { evalText: set } : { eval: set, teacherLogits: await predictAll(teacher, set.rows) }),
     });
     const events: object[] = [];
     const notes: string[] = [];
@@ -284,6 +284,25 @@ ours("a training whose device can be lost", () => {
       expect(outcome.devices).toBe(2);
     }
   }, 60_000);
+
+  test("judged by its own loss: lost at any run, or of too little memory for the evaluations [G1] [G2]", async () => {
+    const judged = (open: Open, breaks: Breaks = {}, cached = false) =>
+      trained(open, breaks, undefined, cached, { ownLoss: true });
+    const whole = await judged(pretended);
+    const losses = ({ events }: Outcome) =>
+      (events as { type: string; step: number; metrics: { count: number; loss: number } }[])
+        .filter(({ type }) => type === "evaluation")
+        .map(({ step, metrics }) => [step, metrics.count, metrics.loss]);
+    expect(losses(whole)).toEqual([0, 5, 7].map((step) => [step, 8, expect.any(Number)]));
+    expect(whole.weights).toBe(undisturbed.weights);
+    // What the teachers say of other rows is not in the cache.
+    expect(numbersOf(await judged(pretended, {}, true))).toEqual(numbersOf(whole));
+    for (let k = 1; k <= whole.calls.run; k += 3)
+      expect(numbersOf(await judged(pretended, { run: [k] })), `run ${k}`).toEqual(numbersOf(whole));
+    const parts = losses(await judged(pretending(4)));
+    expect(parts.map(([step]) => step)).toEqual([0, 5, 7]);
+    for (const [i, [, , loss]] of losses(whole).entries()) expect(parts[i][2]).toBeCloseTo(loss, 5);
+  }, 120_000);
 
   test("lost where no other device is to be had goes on under WASM, and says why [G1]", async () => {
     const refused = () => Promise.reject(new Error("no adapter"));
