@@ -68,18 +68,15 @@ interface Preset {
   };
   /** Epochs of the same rows on labels alone that are as many updates; those of `options` unless given. */
   readonly updates?: number;
-  /** What the teacher says is not kept: it would take gigabytes. */
-  readonly uncached?: boolean;
 }
 
 const [CUT, FRESH] = ["layers:3", "bert:3x192x12"];
 const usual = { epochs: 3, batchSize: 32, learningRate: 2e-4 };
 const fresh = { epochs: 3, batchSize: 32, learningRate: 5e-4 };
 /** Between blocks as wide as their teacher, a quarter or an eighth as wide inside. */
-const [IB, THIN] = [
-  "ibbert:6x256x512x8x1024",
-  { student: "mobilebert:6x256x64x8", teacher: "ib", options: fresh },
-] as const;
+const [IB, THIN] = ["ibbert:6x256x512x8x1024", { student: "mobilebert:6x256x64x8", teacher: "ib" }] as const;
+/** LAMB moves a tensor by so much of its norm in a step: it needs the recipe's own rate. */
+const TRANSFER = { teacher: "task", without: "masked", options: { learningRate: 3e-2 } } as const;
 /** A million tokens: 1,000 updates of 16 pieces of 64. */
 const MILLION = { epochs: 0, batchSize: 16, maxLength: 64, learningRate: 5e-4, seed: 1 };
 
@@ -112,15 +109,14 @@ const PRESETS: Readonly<Record<string, Preset>> = {
   },
   tinybert: {
     ...{ student: FRESH, recipe: "tinybert", options: { ...fresh, nIter: 0, stages: intermediate(6) }, updates: 9 },
-    ...{ text: { teacher: "base" }, uncached: true },
+    text: { teacher: "base" },
   },
   "tinybert-task": {
     ...{ student: FRESH, recipe: "tinybert", options: { ...fresh, nIter: 0, stages: intermediate(6) }, updates: 9 },
-    uncached: true,
   },
-  mobilebert: { ...THIN, recipe: "mobilebert", text: { teacher: "task", without: "masked" } },
-  "mobilebert-joint": { ...THIN, recipe: "mobilebert-joint", text: { teacher: "task", without: "masked" } },
-  "mobilebert-auxiliary": { ...THIN, recipe: "mobilebert-auxiliary", uncached: true },
+  mobilebert: { ...THIN, recipe: "mobilebert", options: fresh, text: TRANSFER },
+  "mobilebert-joint": { ...THIN, recipe: "mobilebert-joint", options: fresh, text: TRANSFER },
+  "mobilebert-auxiliary": { ...THIN, recipe: "mobilebert-auxiliary", options: { epochs: 3, batchSize: 32 } },
 };
 
 const { values: options } = parseArgs({
@@ -185,6 +181,22 @@ interface Teacher extends Judgement {
   readonly teacher: string;
 }
 
+/** Of a run on plain text: perplexity of masked tokens or the stage's own loss on held-out text, before and after each stage. */
+interface Text {
+  readonly kind: "text";
+  readonly preset: string;
+  readonly weights: string;
+  readonly stages: Readonly<Record<string, { readonly before: Measure; readonly after: Measure }>>;
+  readonly version: string;
+}
+
+interface Measure {
+  readonly perplexity?: number;
+  readonly loss?: number;
+}
+
+type Line = Student | Teacher | Text;
+
 const task = TASKS[options.task];
 if (!task) throw new Error(`there is no task "${options.task}"; there are ${Object.keys(TASKS).join(", ")}`);
 const base = () => {
@@ -199,12 +211,12 @@ process.once("SIGINT", () => {
   stop.abort();
 });
 
-async function readResults(): Promise<(Student | Teacher)[]> {
+async function readResults(): Promise<Line[]> {
   const text = await readFile(options.results, "utf8").catch(() => "");
   return text.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line)]));
 }
 
-const write = (line: Student | Teacher) => appendFile(options.results, `${JSON.stringify(line)}\n`);
+const write = (line: Line) => appendFile(options.results, `${JSON.stringify(line)}\n`);
 const exists = (path: string) =>
   stat(path).then(
     () => true,
@@ -234,8 +246,10 @@ async function finish(name: string, run: Run) {
         `${name}: step ${event.step} of ${event.steps}, loss ${event.loss.toFixed(4)}, ` +
           `${event.tokensPerSecond.toFixed(0)} tokens/s, ${event.secondsLeft.toFixed(0)} s left`,
       );
-    else if (event.type === "evaluation" && event.metrics.perplexity)
-      console.error(`${name}: perplexity ${event.metrics.perplexity.toFixed(1)} after ${event.step} steps`);
+    else if (event.type === "evaluation") {
+      const { stage = "", step, metrics } = event;
+      console.error(`${name}: ${stage} after ${step} steps: ${JSON.stringify(metrics)}`);
+    }
   }
   const result = await run.result;
   if (!result.complete) process.exit();
@@ -262,26 +276,25 @@ const taskTeacher = () =>
     return finish("teacher", finetune({ ...common, ...own }));
   });
 
-/** Its last layer learns the base's relations on plain text, then it learns what the usual teacher says of all rows of the task. */
+/** On all rows of the task it learns from the usual teacher, all at once: embeddings, every layer, the last one's relations, soft labels. */
 async function ibTeacher(): Promise<string> {
   const [teacher, train] = [await taskTeacher(), await trainingRows(0)];
-  const relations = { ...onText(), recipe: part("minilm-v2", true), relationHeads: 32, textTeacher: base() };
-  const begun = await made(`text-ib-${options["text-steps"]}`, (kept) =>
-    finish("IB-BERT on plain text", distill({ ...common, ...relations, teacher, train, student: IB, ...kept })),
-  );
+  const { embedding, hidden } = recipes.tinybert.stages.intermediate.terms;
+  const { kd } = recipes;
+  const terms = { embedding, hidden, ...recipes["minilm-v2"].stages.relations.terms, ...kd.stages.task.terms };
+  const recipe: Recipe = { ...kd, name: "ib", stages: { task: { terms } } };
   const own = {
     ...fresh,
-    epochs: 2,
+    epochs: 1,
+    warmupRatio: 0.1,
     seed: 1,
-    recipe: "kd",
-    cache: `${options.work}/cache`,
+    recipe,
+    relationHeads: 32,
     teacher,
     train,
-    student: begun,
+    student: IB,
   };
-  return made(`teacher-ib-${options.task}-${options["text-steps"]}`, (kept) =>
-    finish("IB-BERT", distill({ ...common, ...own, ...kept })),
-  );
+  return made(`teacher-ib-${options.task}`, (kept) => finish("IB-BERT", distill({ ...common, ...own, ...kept })));
 }
 
 /** A million tokens of IMDB, if nothing else is asked for. */
@@ -291,14 +304,32 @@ const onText = () => ({
   text: `${options.data}/imdb/unlabelled.jsonl`,
 });
 
-/** The base with a masked-LM head, both trained. */
-const maskedLm = () =>
-  made(`masked-lm-${options["text-steps"]}`, async (kept) => {
-    const own = { ...onText(), learningRate: 3e-4, mlmSmoothing: 0, model: base(), trainBody: true, ...kept };
+/** The base with a masked-LM head, both trained, on a third of the text that students see. */
+const maskedLm = () => {
+  const maxSteps = Math.ceil(Number(options["text-steps"]) / 3);
+  return made(`masked-lm-${maxSteps}`, async (kept) => {
+    const own = { ...onText(), maxSteps, learningRate: 3e-4, mlmSmoothing: 0, model: base(), trainBody: true, ...kept };
     return finish("masked-lm", pretrain({ ...common, ...own, evalText: await wikitext() }));
-  });
+  }).then((folder) => writeText("masked-lm", folder));
+};
 
-/** What masked-LM is judged by: the first 200 lines of WikiText-2's test set. */
+/** What a run on plain text says of held-out text before and after each of its stages. */
+async function writeText(name: string, folder: string): Promise<string> {
+  const weights = await weightsOf(folder);
+  if ((await readResults()).some((line) => line.kind === "text" && line.weights === weights)) return folder;
+  const stages: Record<string, Text["stages"][string]> = {};
+  for (const line of (await readFile(`${folder}/metrics.jsonl`, "utf8")).trim().split("\n")) {
+    const { type, stage = "text", metrics = {} } = JSON.parse(line);
+    const { perplexity, loss } = metrics;
+    if (type !== "evaluation") continue;
+    const found = perplexity === undefined ? { loss } : { perplexity };
+    stages[stage] = { before: stages[stage]?.before ?? found, after: found };
+  }
+  if (Object.keys(stages).length > 0) await write({ kind: "text", preset: name, weights, stages, version: VERSION });
+  return folder;
+}
+
+/** What stages on plain text are judged by: the first 200 lines of WikiText-2's test set. */
 async function wikitext(): Promise<{ name: string; bytes: Uint8Array }> {
   const name = "wikitext2/test.txt";
   const lines = (await readFile(`${options.data}/${name}`, "utf8")).split("\n").filter((line) => line.trim() !== "");
@@ -331,12 +362,19 @@ async function afterText(
   const teachers = {
     base: async () => ({ teacher, train, textTeacher: base() }),
     task: async () => ({ teacher, train }),
-    "masked-lm": async () => ({ teacher: await maskedLm(), evalText: await wikitext() }),
+    "masked-lm": async () => ({ teacher: await maskedLm() }),
   };
   const chosen = { student, recipe: part(recipe, true, text.without) };
-  const own = { ...onText(), ...text.options, ...(await teachers[text.teacher]()), ...chosen };
+  const own = {
+    ...onText(),
+    ...text.options,
+    ...(await teachers[text.teacher]()),
+    ...chosen,
+    evalText: await wikitext(),
+  };
   const folder = ["text", name, options["text-steps"], ...(text.teacher === "task" ? [options.task] : [])].join("-");
-  return made(folder, (kept) => finish(`${name} on plain text`, distill({ ...common, ...own, ...kept })));
+  const out = await made(folder, (kept) => finish(`${name} on plain text`, distill({ ...common, ...own, ...kept })));
+  return writeText(name, out);
 }
 
 interface HeldOut {
@@ -408,7 +446,7 @@ async function teacherProbabilities(teacher: Classifier, folder: string, hash: s
   const kept = `${folder}/heldOut.json`;
   if (!(await exists(kept))) await writeFile(kept, JSON.stringify(await probabilitiesOf(teacher)));
   const found: number[][][] = JSON.parse(await readFile(kept, "utf8"));
-  const known = (line: Student | Teacher) => line.kind === "teacher" && line.teacher === hash;
+  const known = (line: Line) => line.kind === "teacher" && line.teacher === hash;
   if ((await readResults()).some(known)) return found;
   const { size } = await stat(`${folder}/model.safetensors`);
   await write({ kind: "teacher", task: options.task, teacher: hash, ...judgement(teacher.model, size, found) });
@@ -448,11 +486,10 @@ async function runCell(name: string, seed: number): Promise<void> {
   const student = async (recipe: string, training: Training, from: Model | string): Promise<void> => {
     const begins = typeof from === "string" ? await weightsOf(from) : await sha256(serializeSafetensors(from.weights));
     const settings: Settings = { preset: recipe === "hard" ? "hard" : name, recipe, training, ...cell, start: begins };
-    const known = (line: Student | Teacher) =>
-      line.kind === "student" && isDeepStrictEqual(line.settings, plain(settings));
+    const known = (line: Line) => line.kind === "student" && isDeepStrictEqual(line.settings, plain(settings));
     if ((await readResults()).some(known)) return;
     const title = `${options.task}, ${name}: ${recipe}, seed ${seed}`;
-    const cache = preset.uncached ? {} : { cache: `${options.work}/cache`, cachePrecision: "f32" as const };
+    const cache = { cache: `${options.work}/cache`, cachePrecision: "f32" as const, cacheSize: 10_000 };
     const data = { teacher: folder, train, student: from, recipe: part(recipe, false), seed };
     const result = await finish(
       title,
@@ -516,11 +553,12 @@ function groupBy<T>(items: readonly T[], key: (item: T) => unknown): T[][] {
   return [...groups.values()];
 }
 
-function printTables(lines: readonly (Student | Teacher)[]): void {
+function printTables(lines: readonly Line[]): void {
   const students = lines.filter((line) => line.kind === "student");
   for (const group of groupBy(students, ({ settings: { task, rows, teacher } }) => [task, rows, teacher])) {
     const { task: name, rows, teacher } = group[0].settings;
-    const taught = lines.find((line) => line.kind === "teacher" && line.task === name && line.teacher === teacher);
+    const teachers = lines.filter((line) => line.kind === "teacher");
+    const taught = teachers.find((line) => line.task === name && line.teacher === teacher);
     const where = `${TASKS[name].heldOut.join(" and ")} together (${taught?.rows.join(" and ")} rows)`;
     console.log(
       `\n${name}: ${rows} training rows, accuracy × 100 on ${where}; teacher ${taught && accuracy(taught).toFixed(1)}\n`,
@@ -569,6 +607,15 @@ function printTables(lines: readonly (Student | Teacher)[]): void {
     const head = ["preset", "student", "seeds", "parameters", "size", "× faster, batch 1", "labels alone", "preset"];
     console.log(table([...head, "difference (95 %)", "agreement", "KL"], body));
   }
+  const texts = lines.filter((line) => line.kind === "text");
+  const told = ({ perplexity, loss = Number.NaN }: Measure) => perplexity?.toFixed(0) ?? loss.toPrecision(3);
+  const rows = texts.flatMap(({ preset, stages }) =>
+    Object.entries(stages).map(([stage, { before, after }]) => {
+      const what = before.perplexity === undefined ? "loss" : "perplexity";
+      return [preset, stage, what, told(before), told(after)];
+    }),
+  );
+  if (rows.length > 0) console.log(table(["on plain text", "stage", "of held-out text", "before", "after"], rows));
 }
 
 if (options.preset !== undefined)
