@@ -278,7 +278,7 @@ const taskTeacher = () =>
 
 /**
  * On all rows of the task it learns from the usual teacher, all at once: embeddings, every layer, the last one's relations, soft labels;
- * then, on a third of as many, soft labels alone.
+ * then once more from where that ended, at half the rate.
  */
 async function ibTeacher(): Promise<string> {
   const [teacher, train] = [await taskTeacher(), await trainingRows(0)];
@@ -286,22 +286,13 @@ async function ibTeacher(): Promise<string> {
   const { kd } = recipes;
   const terms = { embedding, hidden, ...recipes["minilm-v2"].stages.relations.terms, ...kd.stages.task.terms };
   const recipe: Recipe = { ...kd, name: "ib", stages: { task: { terms } } };
-  const own = {
-    ...fresh,
-    epochs: 1,
-    warmupRatio: 0.1,
-    seed: 1,
-    recipe,
-    relationHeads: 32,
-    teacher,
-    train,
-    student: IB,
-  };
-  const student = await made(`layers-ib-${options.task}`, (kept) =>
-    finish("IB-BERT, layers", distill({ ...common, ...own, ...kept })),
+  const own = { epochs: 1, batchSize: 32, warmupRatio: 0.1, seed: 1, recipe, relationHeads: 32, teacher, train };
+  const first = await made(`layers-ib-${options.task}`, (kept) =>
+    finish("IB-BERT", distill({ ...common, ...own, student: IB, learningRate: 5e-4, ...kept })),
   );
-  const last = { ...usual, epochs: 1 / 3, warmupRatio: 0.1, seed: 1, recipe: "kd", teacher, train, student };
-  return made(`teacher-ib-${options.task}`, (kept) => finish("IB-BERT", distill({ ...common, ...last, ...kept })));
+  return made(`teacher-ib-${options.task}`, (kept) =>
+    finish("IB-BERT, again", distill({ ...common, ...own, student: first, learningRate: 2.5e-4, ...kept })),
+  );
 }
 
 /** A million tokens of IMDB, if nothing else is asked for. */

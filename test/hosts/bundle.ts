@@ -37,6 +37,7 @@ const NODE_ONLY: Readonly<Record<string, string>> = {
   "test/train/foreign.test.ts": "folders on disk",
   "test/train/memory.test.ts": "the library's entry point, which is Node's",
   "test/train/outOfMemory.test.ts": "the library's entry point, which is Node's",
+  "test/train/plainText.test.ts": "folders on disk",
   "test/train/plan.test.ts": "folders on disk",
   "test/train/pretrain.test.ts": "folders on disk",
   "test/train/sameness.test.ts": "compares numbers of threads",
