@@ -9,6 +9,7 @@ export const SYNC = 1024;
 export const SYNC_ARRIVED = 0; // threads inside the current barrier
 export const SYNC_GENERATION = 128; // barriers passed; what a waiting thread waits on
 export const SYNC_SLEEPERS = 256; // threads that have left spinning for Atomics.wait
+export const SYNC_TAKEN = 320; // items of the current command that threads have taken (thread.ts)
 export const SYNC_FAILED = 384; // 1 + number of the thread that failed, 0 while all is well
 export const SYNC_WORK = 512; // runs begun; what an idle thread waits on
 export const SYNC_LIST = 516; // address of the list of that run

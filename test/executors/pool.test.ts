@@ -90,7 +90,9 @@ function multiply(pools: readonly Opened[], p: Product, base: number): void {
     };
     const [atA, atB, atBias] = [a, b, bias].map(place);
     const guard = new Float32Array(4).fill(7);
-    const atC = place(Float32Array.of(...guard, ...old, ...guard)) + guard.byteLength;
+    const guarded = new Float32Array(old.length + 8).fill(7);
+    guarded.set(old, guard.length);
+    const atC = place(guarded) + guard.byteLength;
     const words = [next, atC, Number(p.accumulate), atA, atB, p.bias ? atBias : 0, 0];
     words.push(p.M, p.N, p.K, Number(p.transposeA), Number(p.transposeB));
     new Uint32Array(memory.buffer)[(SYNC + SYNC_TILE) >> 2] = p.tile;
@@ -105,7 +107,7 @@ test("matmul is one sequential f32 sum an element, for every shape, number of th
   const pools = await Promise.all(counts.map((threads) => open(threads)));
   const size = (max: number) => fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 1, max }));
   const product = fc.record({
-    M: size(70),
+    M: fc.oneof(size(70), fc.integer({ min: 100, max: 200 })),
     N: size(420),
     K: fc.oneof(fc.constant(0), size(60), fc.integer({ min: 380, max: 800 })),
     transposeA: fc.boolean(),
@@ -119,6 +121,8 @@ test("matmul is one sequential f32 sum an element, for every shape, number of th
     fc.property(product, (p) => multiply(pools, p, 2 * HEAP)),
     { numRuns: 100, seed: 1 },
   );
+  const tall = { M: 1500, N: 10, K: 400, transposeA: false, transposeB: false, accumulate: false, bias: true };
+  multiply([await open(9)], { ...tall, tile: 1, seed: 1 }, 2 * HEAP);
 });
 
 describe.each(counts)("%i threads", (threads) => {
