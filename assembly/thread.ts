@@ -1,7 +1,7 @@
 // Threads: how work is split and how threads meet. Every thread walks the same command list and meets the others after each command.
 
 import * as env from "./env";
-import { SYNC_ARRIVED, SYNC_FAILED, SYNC_GENERATION, SYNC_SLEEPERS, SYNC_TAKEN } from "./layout";
+import { SYNC_ARRIVED, SYNC_CLAIMED, SYNC_FAILED, SYNC_GENERATION, SYNC_SLEEPERS } from "./layout";
 
 // A few microseconds: less than a sleep and a wake cost, and little lost when another program holds the core of the thread waited for.
 const SPINS: u32 = 3000;
@@ -12,12 +12,12 @@ export function share(count: u32, ith: u32, nth: u32): u32 {
 }
 
 /**
- * The next of items 0, 1, … that no thread has taken since they met; `before` is the last one that this thread took, −1 before its first.
- * A thread on a slow or busy core takes fewer.
+ * The next of items 0, 1, … that no thread has claimed since they met; `before` is the last one that this thread got, −1 before its first.
+ * A thread on a slow or busy core gets fewer.
  */
-export function take(sync: usize, nth: u32, before: u32): u32 {
+export function claim(sync: usize, nth: u32, before: u32): u32 {
   if (ASC_FEATURE_THREADS) {
-    if (nth !== 1) return atomic.add<u32>(sync, 1, SYNC_TAKEN);
+    if (nth !== 1) return atomic.add<u32>(sync, 1, SYNC_CLAIMED);
   }
   return before + 1;
 }
@@ -31,7 +31,7 @@ export function barrier(sync: usize, nth: u32): void {
     if (atomic.load<u32>(sync, SYNC_FAILED) !== 0) unreachable();
     if (atomic.add<u32>(sync, 1, SYNC_ARRIVED) === nth - 1) {
       atomic.store<u32>(sync, 0, SYNC_ARRIVED);
-      atomic.store<u32>(sync, 0, SYNC_TAKEN);
+      atomic.store<u32>(sync, 0, SYNC_CLAIMED);
       atomic.add<u32>(sync, 1, SYNC_GENERATION);
       if (atomic.load<u32>(sync, SYNC_SLEEPERS) !== 0) env.wake(sync + SYNC_GENERATION);
     } else {

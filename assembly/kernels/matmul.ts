@@ -3,7 +3,7 @@
 // Every element is one sequential sum: it starts from the bias (plus the old C when accumulating) and adds a[m, k]·b[k, n] for k = 0, 1, …;
 // between blocks of K the sum rests in C, so no block size, tile or thread changes a bit.
 // Blocking after Goto and van de Geijn 2008 ("Anatomy of High-Performance Matrix Multiplication"): a panel of b stays in the first cache,
-// a block of a in the second. Threads take parts of C one by one and pack for themselves: MATMUL_SCRATCH bytes a thread.
+// a block of a in the second. Threads claim parts of C one by one and pack for themselves: MATMUL_SCRATCH bytes a thread.
 
 import {
   BLOCK_COLUMNS,
@@ -16,7 +16,7 @@ import {
   TILES,
   Tile,
 } from "../layout";
-import { take } from "../thread";
+import { claim } from "../thread";
 import { block } from "./block";
 import { packColumns, packRows } from "./pack";
 // biome-ignore lint/style/useImportType: AssemblyScript has no import type
@@ -76,7 +76,7 @@ function product(cmd: usize, ith: u32, nth: u32, sync: usize, height: u32, width
   const kind = load<u32>(sync, SYNC_TILE);
   const bands = ceilDiv(M, height);
   let packed: usize = 0;
-  let item = take(sync, nth, -1);
+  let item = claim(sync, nth, -1);
   let end: u32 = 0;
 
   for (let n: u32 = 0; n < N; n += width) {
@@ -114,7 +114,7 @@ function product(cmd: usize, ith: u32, nth: u32, sync: usize, height: u32, width
         }
         if (k !== 0) continue;
         taken |= (<u64>1) << band;
-        item = take(sync, nth, item);
+        item = claim(sync, nth, item);
       }
       start = 1;
       k += BLOCK_DEPTH;
