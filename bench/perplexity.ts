@@ -1,7 +1,8 @@
-// What masked-LM training gains on real text: a base gets a masked-LM head (and is trained with it), then students of its layers are
-// trained by `distilbert` and by masked-LM alone, from the same start, on the same text and for as many updates. Judged by the perplexity of
-// masked tokens of held-out text, before and after.
+// What masked-LM training gains on real text: a base gets a masked-LM head (and is trained with it), then students are trained by the stages
+// on plain text of recipes, say `distilbert` and masked-LM alone, from the same start, on the same text and for as many updates a stage. Judged
+// by the perplexity of masked tokens of held-out text, before the stage with masks and after it.
 //   npm run bench -- perplexity --base DIR [--steps 60 --student-steps 60 --student distilbert:layers:3 --recipes distilbert,mlm]
+//     [--student-rate 3e-4: the students' learning rate, 0 those of the recipe, which LAMB needs]
 //     [--teacher DIR: a masked-LM folder, in place of the first step] [--text wikitext2/valid.txt --eval-text wikitext2/test.txt]
 //     [--mlm-smoothing 0: as what is judged; DistilBERT's own is 0.7, which favours rare tokens]
 //     [--eval-rows 200: of the held-out text, 0 all] [--all-tokens: probabilities of all tokens are compared, which costs several times as much]
@@ -32,6 +33,7 @@ const { values: options } = parseArgs({
     "batch-size": { type: "string", default: "16" },
     "max-length": { type: "string", default: "64" },
     "learning-rate": { type: "string", default: "3e-4" },
+    "student-rate": { type: "string" },
     "mlm-smoothing": { type: "string", default: "0" },
     seed: { type: "string", default: "1" },
     threads: { type: "string", default: "2" },
@@ -58,7 +60,7 @@ const common = {
   text: `${options.data}/${options.text}`,
   mlmSmoothing: number("mlm-smoothing"),
   evalText: { name: options["eval-text"], bytes: await evalBytes() },
-  ...{ batchSize: number("batch-size"), maxLength: number("max-length"), learningRate: number("learning-rate") },
+  ...{ batchSize: number("batch-size"), maxLength: number("max-length") },
   ...({ seed: number("seed"), threads: number("threads"), device: "wasm", evalSteps: 1e9, overwrite: true } as const),
 };
 
@@ -72,7 +74,7 @@ interface Outcome {
 async function judged(run: Run): Promise<Outcome> {
   const found: number[] = [];
   for await (const event of run)
-    if (event.type === "evaluation") found.push(event.metrics.perplexity ?? Number.NaN);
+    if (event.type === "evaluation" && event.metrics.perplexity !== undefined) found.push(event.metrics.perplexity);
     else if (event.type === "step") console.error(`  ${event.step}/${event.steps} loss ${event.loss.toFixed(3)}`);
   const { model, seconds } = await run.result;
   return { model, before: found[0], after: found[found.length - 1], seconds };
@@ -107,6 +109,7 @@ if (options.teacher === undefined) {
     ...common,
     model: options.base,
     trainBody: true,
+    learningRate: number("learning-rate"),
     maxSteps: steps,
     epochs: 0,
     out: options.out,
@@ -116,12 +119,13 @@ if (options.teacher === undefined) {
   teacher = outcome.model;
 } else teacher = await loadModel(node.folder(options.teacher), { tasks: ["maskedLm"] });
 
-const { task: _, ...stages } = recipes.distilbert.stages;
-const known = { distilbert: { ...recipes.distilbert, stages }, mlm: recipes.mlm };
-for (const name of options.recipes.split(",") as (keyof typeof known)[]) {
+const learningRate = Number(options["student-rate"] ?? options["learning-rate"]) || undefined;
+for (const name of options.recipes.split(",")) {
+  const { task: _, ...stages } = recipes[name].stages;
   const steps = number("student-steps");
   const restrictCeToMask = name === "distilbert" && !options["all-tokens"];
-  const own = { recipe: known[name], student: options.student, teacher, restrictCeToMask, maxSteps: steps, epochs: 0 };
-  await tell(`${options.student}, ${name}`, steps, await judged(distill({ ...common, ...own })));
+  const own = { recipe: { ...recipes[name], stages }, student: options.student, teacher, restrictCeToMask };
+  const run = distill({ ...common, ...own, learningRate, maxSteps: steps, epochs: 0 });
+  await tell(`${options.student}, ${name}`, steps, await judged(run));
 }
 console.log(table(["", "updates", "perplexity before", "after", "ratio", "seconds"], cells));
