@@ -18,24 +18,25 @@ export const SYNC_TILE = 524; // which register tile products use, a Tile
 export const SYNC_MESSAGE = 640; // UTF-8 text of the failure, its length in bytes first
 export const SYNC_MESSAGE_BYTES = 380;
 
-/** Block sizes of the matrix product: rows and columns of a register tile, and what is packed at a time. */
+/** Sizes of the matrix product: rows of its register tiles, a tall one and others, their columns, and what is packed at a time. */
+export const TALL_ROWS = 6;
 export const TILE_ROWS = 4;
 export const TILE_COLUMNS = 8;
 /** The ways in which the register tile is written (kernels/tile.ts); `each` takes them in turn, block by block. */
 export enum Tile {
   each = 0,
-  rows = 1,
+  tall = 1,
   columns = 2,
   lanes = 3,
 }
 export const TILES = 3;
-export const BLOCK_ROWS = 64;
+export const BLOCK_ROWS = 72; // whole tiles of either kind
 export const BLOCK_COLUMNS = 384;
 export const BLOCK_DEPTH = 384;
 
 /** Scratch of one thread in a matrix product: packed a, packed b, one bias row, one edge tile. */
 export const MATMUL_SCRATCH =
-  4 * (BLOCK_ROWS * BLOCK_DEPTH + BLOCK_COLUMNS * BLOCK_DEPTH + BLOCK_COLUMNS + TILE_ROWS * TILE_COLUMNS);
+  4 * (BLOCK_ROWS * BLOCK_DEPTH + BLOCK_COLUMNS * BLOCK_DEPTH + BLOCK_COLUMNS + TALL_ROWS * TILE_COLUMNS);
 
 /** Floats of scratch for one thread of an lstm: the products of two rows with four units of each gate. */
 export const LSTM_ROOM = 32;

@@ -11,31 +11,34 @@ import {
   BLOCK_ROWS,
   MATMUL_SCRATCH,
   SYNC_TILE,
+  TALL_ROWS,
   TILE_COLUMNS,
   TILE_ROWS,
   TILES,
   Tile,
 } from "../layout";
-import { claim } from "../thread";
+import { claim, share } from "../thread";
 import { block } from "./block";
-import { packColumns, packRows } from "./pack";
+import { pack } from "./pack";
 // biome-ignore lint/style/useImportType: AssemblyScript has no import type
-import { Columns, Lanes, Rows } from "./tile";
+import { Columns, Lanes, Tall } from "./tile";
 
 /** Of a strip; those that a thread has taken are a set of bits. */
 const MOST_BANDS: u32 = 64;
+/** Columns of which packing a anew is 2 % of the work. */
+const STRIP: u32 = 256;
 
 export function matmul(cmd: usize, ith: u32, nth: u32, sync: usize): void {
   const M = load<u32>(cmd, 36);
   const N = load<u32>(cmd, 40);
-  let height = M;
+  // Each thread packs what it multiplies, so several cut the longer side: into equal parts, as many for each.
+  let bands = min(MOST_BANDS, roundUp(ceilDiv(M, BLOCK_ROWS), nth));
   let width: u32 = BLOCK_COLUMNS;
-  // Each thread packs what it multiplies, so the longer side is cut, into several items a thread.
-  if (nth !== 1) {
-    if (M < N) width = min(width, max(64, roundUp(ceilDiv(N, 4 * nth), TILE_COLUMNS)));
-    else height = max(16, roundUp(ceilDiv(M, min(MOST_BANDS, 8 * nth)), TILE_ROWS));
+  if (nth !== 1 && M < N) {
+    bands = 1;
+    width = min(width, roundUp(ceilDiv(N, nth * max(1, N / (STRIP * nth))), TILE_COLUMNS));
   }
-  product(cmd, ith, nth, sync, height, width);
+  product(cmd, ith, nth, sync, bands, width);
 }
 
 function ceilDiv(a: u32, b: u32): u32 {
@@ -46,11 +49,16 @@ function roundUp(a: u32, b: u32): u32 {
   return ceilDiv(a, b) * b;
 }
 
+/** Of few rows a tall tile would compute too many. */
+function chosen(tile: u32, M: u32): u32 {
+  return tile === Tile.tall && roundUp(M, TALL_ROWS) > M + M / 16 ? Tile.columns : tile;
+}
+
 /**
- * Items of height × width elements of C, strip of columns by strip, from the top. Of each strip a thread takes bands of rows while there are
- * any and adds up their first block of terms, then the other blocks of those that it took: b is packed once for all of them.
+ * C in strips of `width` columns, and these in `bands` of rows. Of each strip a thread claims bands while there are any and adds up their first
+ * block of terms, then the other blocks of those that it got: b is packed once for all of them.
  */
-function product(cmd: usize, ith: u32, nth: u32, sync: usize, height: u32, width: u32): void {
+function product(cmd: usize, ith: u32, nth: u32, sync: usize, bands: u32, width: u32): void {
   const C = <usize>load<u32>(cmd, 12);
   const accumulate = load<u32>(cmd, 16);
   const a = <usize>load<u32>(cmd, 20);
@@ -73,8 +81,10 @@ function product(cmd: usize, ith: u32, nth: u32, sync: usize, height: u32, width
   const packedB = scratch + 4 * BLOCK_ROWS * BLOCK_DEPTH;
   const biasRow = packedB + 4 * BLOCK_COLUMNS * BLOCK_DEPTH;
   const edge = biasRow + 4 * BLOCK_COLUMNS;
-  const kind = load<u32>(sync, SYNC_TILE);
-  const bands = ceilDiv(M, height);
+  const kind = chosen(load<u32>(sync, SYNC_TILE), M);
+  // Bands are of whole tiles; where tiles change, of what is whole for each.
+  const unit = kind === Tile.tall ? TALL_ROWS : kind === Tile.each ? 2 * TALL_ROWS : TILE_ROWS;
+  const tiles = ceilDiv(M, unit);
   let packed: usize = 0;
   let item = claim(sync, nth, -1);
   let end: u32 = 0;
@@ -93,24 +103,25 @@ function product(cmd: usize, ith: u32, nth: u32, sync: usize, height: u32, width
       const depth = min(BLOCK_DEPTH, K - k);
       let panels = packedB;
       if (isPacked) panels = b + ((<usize>whole * k + <usize>n * depth) << 2);
-      else packColumns(packedB, b + <usize>n * outerB + <usize>k * innerB, outerB, innerB, columns, depth);
+      else pack(packedB, b + <usize>n * outerB + <usize>k * innerB, outerB, innerB, columns, depth, TILE_COLUMNS);
       for (let left = taken; k === 0 ? item < end : left !== 0; left &= left - 1) {
         const band = k === 0 ? item - first : <u32>ctz(left);
-        const m1 = min(M, (band + 1) * height);
-        for (let m = band * height; m < m1; m += BLOCK_ROWS) {
+        const m1 = min(M, share(tiles, band + 1, bands) * unit);
+        for (let m = share(tiles, band, bands) * unit; m < m1; m += BLOCK_ROWS) {
           const rows = min(BLOCK_ROWS, m1 - m);
+          const way = kind !== Tile.each ? kind : 1 + (((<u32>cmd >> 3) + m / BLOCK_ROWS) % TILES);
+          const high = way === Tile.tall ? TALL_ROWS : TILE_ROWS;
           const from = a + <usize>m * outerA + <usize>k * innerA;
           if (from !== packed) {
             packed = from;
-            packRows(scratch, from, outerA, innerA, rows, depth);
+            pack(scratch, from, outerA, innerA, rows, depth, high);
             // A power of two: no bit differs from one that comes after the sum.
-            if (scale !== 0) times(scratch, load<f32>(scale, 4), roundUp(rows, TILE_ROWS) * depth);
+            if (scale !== 0) times(scratch, load<f32>(scale, 4), roundUp(rows, high) * depth);
           }
           const c = C + ((<usize>m * N + n) << 2);
-          const way = kind !== Tile.each ? kind : 1 + (((<u32>cmd >> 3) + m / BLOCK_ROWS) % TILES);
           if (way === Tile.columns) block<Columns>(scratch, panels, biasRow, edge, c, N, rows, columns, depth, start);
           else if (way === Tile.lanes) block<Lanes>(scratch, panels, biasRow, edge, c, N, rows, columns, depth, start);
-          else block<Rows>(scratch, panels, biasRow, edge, c, N, rows, columns, depth, start);
+          else block<Tall>(scratch, panels, biasRow, edge, c, N, rows, columns, depth, start);
         }
         if (k !== 0) continue;
         taken |= (<u64>1) << band;
@@ -122,10 +133,8 @@ function product(cmd: usize, ith: u32, nth: u32, sync: usize, height: u32, width
   }
 }
 
+/** n floats and what lies behind them up to a multiple of four. */
 function times(p: usize, factor: f32, n: u32): void {
   const by = f32x4.splat(factor);
-  for (; n !== 0; n -= 4) {
-    v128.store(p, f32x4.mul(v128.load(p), by));
-    p += 16;
-  }
+  for (const end = p + ((<usize>n) << 2); p < end; p += 16) v128.store(p, f32x4.mul(v128.load(p), by));
 }

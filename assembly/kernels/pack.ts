@@ -1,43 +1,35 @@
 // Packing for the matrix product: a block of an operand is copied into panels as wide as a register tile, [panel][k][width], so that the
 // innermost loop reads both operands in order. Transposed operands are transposed here and nowhere else. The last panel is filled with zeros.
 
-import { BLOCK_DEPTH, TILE_COLUMNS, TILE_ROWS } from "../layout";
+import { BLOCK_DEPTH, TILE_COLUMNS } from "../layout";
 
-/** Packs panels of a [count, depth] whose element (i, k) lies at from + i·outer + k·inner bytes; one of both strides is 4. */
-export function packRows(to: usize, from: usize, outer: usize, inner: usize, count: u32, depth: u32): void {
+/**
+ * Panels of `width` (4, 6 or 8) of a [count, depth] whose element (i, k) lies at from + i·outer + k·inner bytes; one of both strides is 4.
+ * A wide panel is written as its first four and its last four columns.
+ */
+export function pack(to: usize, from: usize, outer: usize, inner: usize, count: u32, depth: u32, width: u32): void {
+  const step = (<usize>width) << 2;
   let i: u32 = 0;
-  for (; i + TILE_ROWS <= count; i += TILE_ROWS) {
-    if (inner === 4) transpose4(to, from, outer, depth, 4 * TILE_ROWS);
-    else copy4(to, from, inner, depth);
-    to += (<usize>depth * TILE_ROWS) << 2;
-    from += outer * TILE_ROWS;
-  }
-  if (i < count) packEdge(to, from, outer, inner, count - i, depth, TILE_ROWS);
-}
-
-/** The same for panels of TILE_COLUMNS: element (k, j) lies at from + j·outer + k·inner. */
-export function packColumns(to: usize, from: usize, outer: usize, inner: usize, count: u32, depth: u32): void {
-  let j: u32 = 0;
-  for (; j + TILE_COLUMNS <= count; j += TILE_COLUMNS) {
+  for (; i + width <= count; i += width) {
     if (inner === 4) {
-      transpose4(to, from, outer, depth, 4 * TILE_COLUMNS);
-      transpose4(to + 16, from + (outer << 2), outer, depth, 4 * TILE_COLUMNS);
-    } else copy8(to, from, inner, depth);
-    to += (<usize>depth * TILE_COLUMNS) << 2;
-    from += outer * TILE_COLUMNS;
+      transpose4(to, from, outer, depth, step);
+      if (width !== 4) transpose4(to + step - 16, from + outer * (width - 4), outer, depth, step);
+    } else copy(to, from, inner, depth, step);
+    to += depth * step;
+    from += outer * width;
   }
-  if (j < count) packEdge(to, from, outer, inner, count - j, depth, TILE_COLUMNS);
+  if (i < count) packEdge(to, from, outer, inner, count - i, depth, width);
 }
 
 /**
- * The whole of a transposed second operand, [N, K]: what packColumns makes of each block of BLOCK_DEPTH, one behind the other, so that the
+ * The whole of a transposed second operand, [N, K]: what `pack` makes of each block of BLOCK_DEPTH, one behind the other, so that the
  * panels of columns n and following, of the block that begins at k, lie 4·(⌈N⌉·k + n·depth) bytes from the start (⌈N⌉: whole panels).
  */
 export function packWeight(to: usize, from: usize, N: u32, K: u32): void {
   const whole = ((N + TILE_COLUMNS - 1) / TILE_COLUMNS) * TILE_COLUMNS;
   for (let k: u32 = 0; k < K; k += BLOCK_DEPTH) {
     const depth = min(BLOCK_DEPTH, K - k);
-    packColumns(to, from + ((<usize>k) << 2), (<usize>K) << 2, 4, N, depth);
+    pack(to, from + ((<usize>k) << 2), (<usize>K) << 2, 4, N, depth, TILE_COLUMNS);
     to += (<usize>whole * depth) << 2;
   }
 }
@@ -54,19 +46,12 @@ function packEdge(to: usize, from: usize, outer: usize, inner: usize, count: u32
   }
 }
 
-function copy4(to: usize, from: usize, inner: usize, depth: u32): void {
+function copy(to: usize, from: usize, inner: usize, depth: u32, step: usize): void {
+  const last = step - 16;
   for (let k: u32 = 0; k < depth; k++) {
     v128.store(to, v128.load(from));
-    to += 16;
-    from += inner;
-  }
-}
-
-function copy8(to: usize, from: usize, inner: usize, depth: u32): void {
-  for (let k: u32 = 0; k < depth; k++) {
-    v128.store(to, v128.load(from));
-    v128.store(to, v128.load(from, 16), 16);
-    to += 32;
+    v128.store(to + last, v128.load(from + last));
+    to += step;
     from += inner;
   }
 }

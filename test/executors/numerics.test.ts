@@ -77,7 +77,7 @@ describe.each(builds)("%s numerics", (numerics) => {
     for (const threads of here.threads) {
       const executor = await open(numerics, threads);
       const run = everything(executor);
-      for (const tile of [Tile.each, Tile.rows, Tile.columns, Tile.lanes]) {
+      for (const tile of [Tile.each, Tile.tall, Tile.columns, Tile.lanes]) {
         executor.tiles.tile = tile;
         const found = await run();
         expected ??= found;
@@ -99,7 +99,7 @@ test("after a thousand million multiplications and additions one register tile i
   expect(executor.tiles.tile).toBe(Tile.each);
   const before = await executor.read(y);
   for (let done = 0; done < 1e9; done += 2 * 256 * 384 * 256) executor.run(loaded);
-  expect([Tile.rows, Tile.columns, Tile.lanes]).toContain(executor.tiles.tile);
+  expect([Tile.tall, Tile.columns, Tile.lanes]).toContain(executor.tiles.tile);
   executor.run(loaded);
   expect(await executor.read(y)).toEqual(before);
 });

@@ -43,6 +43,7 @@ interface Product {
   transposeB: boolean;
   accumulate: boolean;
   bias: boolean;
+  scaled: boolean;
   /** A Tile. */
   tile: number;
   seed: number;
@@ -58,6 +59,8 @@ function noise(length: number, seed: number): Float32Array {
   });
 }
 
+const SCALE = [64, 1 / 64];
+
 /** The sum that the kernel promises: the start, then a·b for k = 0, 1, …, each step rounded to f32. */
 function sequential(p: Product, a: Float32Array, b: Float32Array, bias: Float32Array, old: Float32Array): Float32Array {
   const out = new Float32Array(p.M * p.N);
@@ -65,9 +68,11 @@ function sequential(p: Product, a: Float32Array, b: Float32Array, bias: Float32A
     for (let n = 0; n < p.N; n++) {
       let sum = p.accumulate ? old[m * p.N + n] : 0;
       if (p.bias) sum = round(sum + bias[n]);
+      const factor = p.scaled ? SCALE[1] : 1;
       for (let k = 0; k < p.K; k++)
         sum = round(
-          sum + round(a[p.transposeA ? k * p.M + m : m * p.K + k] * b[p.transposeB ? n * p.K + k : k * p.N + n]),
+          sum +
+            round(factor * a[p.transposeA ? k * p.M + m : m * p.K + k] * b[p.transposeB ? n * p.K + k : k * p.N + n]),
         );
       out[m * p.N + n] = sum;
     }
@@ -88,12 +93,12 @@ function multiply(pools: readonly Opened[], p: Product, base: number): void {
       next += (data.byteLength + 31) & ~15;
       return at;
     };
-    const [atA, atB, atBias] = [a, b, bias].map(place);
+    const [atA, atB, atBias, atScale] = [a, b, bias, Float32Array.from(SCALE)].map(place);
     const guard = new Float32Array(4).fill(7);
     const guarded = new Float32Array(old.length + 8).fill(7);
     guarded.set(old, guard.length);
     const atC = place(guarded) + guard.byteLength;
-    const words = [next, atC, Number(p.accumulate), atA, atB, p.bias ? atBias : 0, 0];
+    const words = [next, atC, Number(p.accumulate), atA, atB, p.bias ? atBias : 0, p.scaled ? atScale : 0];
     words.push(p.M, p.N, p.K, Number(p.transposeA), Number(p.transposeB));
     new Uint32Array(memory.buffer)[(SYNC + SYNC_TILE) >> 2] = p.tile;
     pool.run(writeList(memory, [[Opcode.matmul, ...words]]));
@@ -114,6 +119,7 @@ test("matmul is one sequential f32 sum an element, for every shape, number of th
     transposeB: fc.boolean(),
     accumulate: fc.boolean(),
     bias: fc.boolean(),
+    scaled: fc.boolean(),
     tile: fc.nat({ max: TILES }),
     seed: fc.nat(),
   });
@@ -121,7 +127,16 @@ test("matmul is one sequential f32 sum an element, for every shape, number of th
     fc.property(product, (p) => multiply(pools, p, 2 * HEAP)),
     { numRuns: 100, seed: 1 },
   );
-  const tall = { M: 1500, N: 10, K: 400, transposeA: false, transposeB: false, accumulate: false, bias: true };
+  const tall = {
+    M: 1500,
+    N: 10,
+    K: 400,
+    transposeA: false,
+    transposeB: false,
+    accumulate: false,
+    bias: true,
+    scaled: false,
+  };
   multiply([await open(9)], { ...tall, tile: 1, seed: 1 }, 2 * HEAP);
 });
 
@@ -188,8 +203,8 @@ describe.each(counts)("%i threads", (threads) => {
 
 test("addresses above 2 GiB", async () => {
   const opened = await open(2, 49152, 49152);
-  const p = { M: 30, N: 21, K: 17, transposeA: false, transposeB: true, accumulate: true, bias: true, seed: 3 };
-  for (let tile = 0; tile <= TILES; tile++) multiply([opened], { ...p, tile }, 2.5 * 2 ** 30);
+  const p = { M: 30, N: 21, K: 17, transposeA: false, transposeB: true, accumulate: true, bias: true, scaled: true };
+  for (let tile = 0; tile <= TILES; tile++) multiply([opened], { ...p, tile, seed: 3 }, 2.5 * 2 ** 30);
 });
 
 test("a thread that cannot start is named [W1]", async () => {
