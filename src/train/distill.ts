@@ -130,11 +130,12 @@ function headsOf(
   stages: readonly RunStage[],
   { train, eval: evaluation, textTeacher, data, augmentationModel }: DistillOptions,
 ): { readonly [K in "teacher" | "textTeacher" | "student"]?: Heads } & { readonly general?: boolean } {
-  const general = stages.every(({ stage }) => readsVocabulary(stage));
+  const masked = stages.some(({ stage }) => readsVocabulary(stage));
+  const general = masked && stages.every(({ stage }) => stage.data === "text");
   const [one, both]: Heads[] = [["maskedLm"], ["classification", "maskedLm"]];
   if (general) {
     const refuse = (where: string, advice: string): never => {
-      throw new InputError("NO_TASK_STAGE", `every stage of this run is masked-LM on plain text; ${advice}.`, {
+      throw new InputError("NO_TASK_STAGE", `every stage of this run is on plain text; ${advice}.`, {
         where,
       });
     };
@@ -145,7 +146,7 @@ function headsOf(
     if (data?.softLabels) refuse("--soft-label-columns", "they are of rows of a task; name a --teacher");
     return { teacher: one, student: one, general };
   }
-  if (!stages.some(({ stage }) => readsVocabulary(stage))) return {};
+  if (!masked) return {};
   return { teacher: textTeacher === undefined ? both : undefined, textTeacher: one, student: both };
 }
 

@@ -4,6 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { distill, finetune, loadModel, pretrain } from "../../src/index.ts";
+import { recipes } from "../../src/recipes/index.ts";
 import { makeTiny, type Tiny } from "../cli/tiny.ts";
 
 let tiny: Tiny;
@@ -97,6 +98,12 @@ test("IB-BERT, pre-trained → MobileBERT: masked tokens behind the layers, with
   expect(notes.filter((note) => note.includes("cls."))).toEqual([]);
   const { model: student } = await run.result;
   expect([...student.weights.keys()].some((name) => name.startsWith("cls."))).toBe(false);
+  const { task: _, ...onText } = recipes.mobilebert.stages;
+  const general = distill({
+    ...{ ...common, stages, text, recipe: { ...recipes.mobilebert, stages: onText } },
+    ...{ teacher: path("ibbertWords"), student: "mobilebert:2x130x8" },
+  });
+  expect((await general.result).model.config.tasks).toEqual(["maskedLm"]);
   await expect(pretrain({ ...fresh, model: "ibbert:2x24x40" }).result).rejects.toThrow(
     /as wide between its layers as its embeddings, 128: this one is 24 wide/,
   );

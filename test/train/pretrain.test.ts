@@ -163,7 +163,7 @@ describe("distilbert", () => {
     const tasks = model.config.tasks;
     expect(tasks).toEqual(["maskedLm"]);
     await expect(distill({ ...options(), recipe: general }).result).rejects.toThrow(
-      /^--train: every stage of this run is masked-LM on plain text; rows of a task are not read/,
+      /^--train: every stage of this run is on plain text; rows of a task are not read/,
     );
   });
 
