@@ -23,7 +23,7 @@ import { pack } from "./pack";
 // biome-ignore lint/style/useImportType: AssemblyScript has no import type
 import { Columns, Lanes, Tall } from "./tile";
 
-/** Of a strip; those that a thread has taken are a set of bits. */
+/** Of a strip; those that a thread has claimed are a set of bits. */
 const MOST_BANDS: u32 = 64;
 /** Columns of which packing a anew is 2 % of the work. */
 const STRIP: u32 = 256;
@@ -97,14 +97,14 @@ function product(cmd: usize, ith: u32, nth: u32, sync: usize, bands: u32, width:
     memory.fill(biasRow, 0, 4 * BLOCK_COLUMNS);
     if (bias !== 0) memory.copy(biasRow, bias + ((<usize>n) << 2), (<usize>columns) << 2);
     let start = accumulate === 0 ? 0 : bias === 0 ? 1 : 2;
-    let taken: u64 = 0;
+    let claimed: u64 = 0;
     let k: u32 = 0;
     do {
       const depth = min(BLOCK_DEPTH, K - k);
       let panels = packedB;
       if (isPacked) panels = b + ((<usize>whole * k + <usize>n * depth) << 2);
       else pack(packedB, b + <usize>n * outerB + <usize>k * innerB, outerB, innerB, columns, depth, TILE_COLUMNS);
-      for (let left = taken; k === 0 ? item < end : left !== 0; left &= left - 1) {
+      for (let left = claimed; k === 0 ? item < end : left !== 0; left &= left - 1) {
         const band = k === 0 ? item - first : <u32>ctz(left);
         const m1 = min(M, share(tiles, band + 1, bands) * unit);
         for (let m = share(tiles, band, bands) * unit; m < m1; m += BLOCK_ROWS) {
@@ -124,7 +124,7 @@ function product(cmd: usize, ith: u32, nth: u32, sync: usize, bands: u32, width:
           else block<Tall>(scratch, panels, biasRow, edge, c, N, rows, columns, depth, start);
         }
         if (k !== 0) continue;
-        taken |= (<u64>1) << band;
+        claimed |= (<u64>1) << band;
         item = claim(sync, nth, item);
       }
       start = 1;
