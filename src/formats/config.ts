@@ -23,7 +23,7 @@ export interface CommonConfig {
   label2id: Record<string, number>;
   /** null: transformers decides by num_labels and the labels' type. */
   problem_type: (typeof PROBLEM_TYPES)[number] | null;
-  /** Classification unless given. Files say it by their tensors, and by the name of a class. */
+  /** Classification unless given; none: the body alone. Files say it by their tensors, and by the name of a class. */
   tasks?: readonly Task[];
   /** Fields that limbeck does not use, kept for saving. */
   other?: Record<string, unknown>;
@@ -37,6 +37,8 @@ export interface ConfigSchema<C extends CommonConfig> {
   readonly type: C["model_type"];
   /** transformers' class for sequence classification, for saving. */
   readonly architecture: string;
+  /** Its class for the body alone. */
+  readonly body: string;
   /** Its masked-LM head, where the family has one. */
   readonly maskedLm?: {
     /** transformers' class, for saving. */
@@ -215,16 +217,23 @@ export function does(task: Task, { tasks = ["classification"] }: Pick<CommonConf
   return tasks.includes(task);
 }
 
+function architectureOf(
+  { architecture, maskedLm, body }: Pick<ConfigSchema<CommonConfig>, "architecture" | "maskedLm" | "body">,
+  tasks: CommonConfig["tasks"],
+): string {
+  if (does("classification", { tasks })) return architecture;
+  return does("maskedLm", { tasks }) && maskedLm ? maskedLm.architecture : body;
+}
+
 /** config.json; equal configurations give equal text. */
 export function serializeConfigOf<C extends CommonConfig>(config: C, schema: ConfigSchema<C>): string {
   const { other = {}, num_labels, tasks, ...fields } = config;
-  const maskedLm = does("classification", { tasks }) ? undefined : schema.maskedLm;
   const labels = Array.from({ length: num_labels }, (_, id) => config.id2label[id]);
   const { id2label, label2id } = labelMaps(labels);
   const json: JsonObject = Object.assign(Object.create(null), other, fields, {
     id2label,
     label2id,
-    architectures: [(maskedLm ?? schema).architecture],
+    architectures: [architectureOf(schema, tasks)],
     // transformers 5 reads dtype, 4 reads torch_dtype.
     dtype: "float32",
     torch_dtype: "float32",

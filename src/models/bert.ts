@@ -119,6 +119,7 @@ function trace(scope: Scope, config: BertConfig, batch: BatchValues): Partial<Fe
 export const bert: Family<BertConfig> = {
   type: "bert",
   architecture: "BertForSequenceClassification",
+  body: "BertModel",
   tokenizer: "BertTokenizer",
   fields: {
     hidden_size: integer(1),

@@ -70,6 +70,7 @@ export const bilstm: Family<BilstmConfig> = {
   type: "bilstm",
   // transformers has no such class.
   architecture: "BilstmForSequenceClassification",
+  body: "BilstmModel",
   tokenizer: "BertTokenizer",
   fields: {
     embedding_size: integer(1),

@@ -150,6 +150,7 @@ function sinusoids([rows, D]: readonly number[]): Float32Array {
 export const distilbert: Family<DistilbertConfig> = {
   type: "distilbert",
   architecture: "DistilBertForSequenceClassification",
+  body: "DistilBertModel",
   tokenizer: "DistilBertTokenizer",
   fields: {
     dim: integer(1),

@@ -204,6 +204,7 @@ function bottlenecked(
   return {
     ...own,
     architecture: `${name}ForSequenceClassification`,
+    body: `${name}Model`,
     maskedLm: {
       architecture: `${name}ForMaskedLM`,
       parts: ["cls.predictions."],

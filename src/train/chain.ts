@@ -128,13 +128,13 @@ function whyNone(whole: Setup): string {
 }
 
 /** The assistant of an earlier run with the same beginning. One of another run is not replaced unasked. */
-async function finishedModel({ files, fingerprint }: Link, begun: boolean): Promise<Model | undefined> {
+async function finishedModel({ files, fingerprint, setup }: Link, begun: boolean): Promise<Model | undefined> {
   if (!files || !(await files.exists())) return undefined;
   const size = await files.size("limbeck.json");
   const record = size === undefined ? undefined : await files.read("limbeck.json");
   const json = record && parseJson(new TextDecoder().decode(record), { where: `${files.folder}/limbeck.json` });
   const same = isObject(json) && json.fingerprint === fingerprint;
-  if (same && json.complete === true) return loadModel(files);
+  if (same && json.complete === true) return loadModel(files, { tasks: setup.student.config.tasks });
   if (same || begun) return undefined;
   throw new InputError(
     "ASSISTANT_EXISTS",

@@ -125,14 +125,20 @@ export async function distillSetup(runtime: Runtime, options: DistillOptions): P
 
 type Heads = readonly Task[] | undefined;
 
-/** Which heads the models of a run have; undefined: the classifier alone, as where nothing is said of masked-LM. */
+/**
+ * Which heads the models of a run have; undefined: the classifier alone, as where nothing is said of masked-LM. Without a stage on the task
+ * its rows are not read, and where no term asks for logits, the models are bodies.
+ */
 function headsOf(
   stages: readonly RunStage[],
   { train, eval: evaluation, textTeacher, data, augmentationModel }: DistillOptions,
 ): { readonly [K in "teacher" | "textTeacher" | "student"]?: Heads } & { readonly general?: boolean } {
   const masked = stages.some(({ stage }) => readsVocabulary(stage));
-  const general = masked && stages.every(({ stage }) => stage.data === "text");
-  const [one, both]: Heads[] = [["maskedLm"], ["classification", "maskedLm"]];
+  const general = (masked || train === undefined) && stages.every(({ stage }) => stage.data === "text");
+  const [one, both]: Heads[] = [
+    masked ? ["maskedLm"] : stages.some(readsClassifier) ? undefined : [],
+    ["classification", "maskedLm"],
+  ];
   if (general) {
     const refuse = (where: string, advice: string): never => {
       throw new InputError("NO_TASK_STAGE", `every stage of this run is on plain text; ${advice}.`, {
@@ -148,6 +154,10 @@ function headsOf(
   }
   if (!masked) return {};
   return { teacher: textTeacher === undefined ? both : undefined, textTeacher: one, student: both };
+}
+
+function readsClassifier({ stage }: RunStage): boolean {
+  return Object.values(stage.terms).some(({ of }) => of === "logits" || of === "pooled");
 }
 
 /** Data of a run without a task; that there is text was checked with the stages. */

@@ -6,7 +6,7 @@ import type { Files } from "../formats/files.ts";
 import { writeModelFolder } from "../formats/huggingface.ts";
 import { printJson } from "../formats/json.ts";
 import { serializeSafetensors } from "../formats/safetensors.ts";
-import { familyOf } from "../models/index.ts";
+import { familyOf, type ModelConfig } from "../models/index.ts";
 import type { Recipe } from "../recipes/recipe.ts";
 import { sha256 } from "../sha256.ts";
 import { VERSION } from "../version.ts";
@@ -83,10 +83,18 @@ export function judgedTable(judged: readonly Judged[]): string {
   ].join("\n");
 }
 
+function useOf(config: ModelConfig): { readonly pipeline: string; readonly says: string } {
+  if (does("classification", config)) {
+    const labels = `Labels: ${Object.values(config.id2label).join(", ")}.`;
+    return { pipeline: "text-classification", says: config.problem_type === "regression" ? "One score." : labels };
+  }
+  if (does("maskedLm", config)) return { pipeline: "fill-mask", says: "Tells masked tokens." };
+  return { pipeline: "feature-extraction", says: "Has no head: fine-tune it, or distil it on." };
+}
+
 /** Hugging Face's model card: YAML front matter, then what a reader asks. */
 function modelCard(model: Model, record: RunRecord): string {
-  const labels = Object.values(model.config.id2label);
-  const classifies = does("classification", model.config);
+  const { pipeline, says } = useOf(model.config);
   const list = (object: object) =>
     Object.entries(object)
       .map(([key, value]) => `- ${key}: ${JSON.stringify(value)}`)
@@ -95,7 +103,7 @@ function modelCard(model: Model, record: RunRecord): string {
     `${dataset.examples.length} rows (${dataset.labelled} labelled), SHA-256 \`${dataset.fingerprint}\``;
   return `---
 library_name: transformers
-pipeline_tag: ${classifies ? "text-classification" : "fill-mask"}
+pipeline_tag: ${pipeline}
 tags:
 - ${model.config.model_type}
 - limbeck
@@ -105,7 +113,7 @@ ${record.command === "distill" ? "- distillation\n" : ""}---
 
 ${judgedTable(record.judged)}
 
-${classifies ? (model.config.problem_type === "regression" ? "One score." : `Labels: ${labels.join(", ")}.`) : "Tells masked tokens."} Trained by limbeck ${VERSION} on ${record.device}.
+${says} Trained by limbeck ${VERSION} on ${record.device}.
 ${record.stopped ? `\n**Stopped early** after step ${record.steps.done} of ${record.steps.planned}: ${record.stopped}\n` : ""}
 ## Data
 

@@ -550,7 +550,8 @@ async function* resumedIn(
 
 /** Of two heads, that of the last stage is what the student is for. */
 function lastTasks({ student, stages }: Setup): readonly Task[] | undefined {
-  if (!student.config.tasks) return undefined;
+  const { tasks } = student.config;
+  if (tasks === undefined || tasks.length < 2) return tasks;
   return [readsVocabulary(stages[stages.length - 1].stage) ? "maskedLm" : "classification"];
 }
 

@@ -1,5 +1,7 @@
-// Stages on plain text judged by held-out text: those without masks by their own loss, before the first step and after the last.
+// Stages on plain text judged by held-out text: those without masks by their own loss, before the first step and after the last. Runs of such
+// stages alone: no rows of a task, and a student that has no head it was not trained for.
 
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { distill, finetune, type Run, type TrainingEvent } from "../../src/index.ts";
@@ -55,6 +57,51 @@ test.each(["tinybert", "minilm", "minilm-v2"])(
     expect(Math.abs(dropped.losses[0] / judged[0] - 1)).toBeGreaterThan(1e-6);
   },
 );
+
+const general = (name: string, kept = Object.keys(recipes[name].stages)[0]) => ({
+  ...recipes[name],
+  stages: { [kept]: { ...recipes[name].stages[kept], data: "text" as const } },
+});
+const configOf = async (name: string) => JSON.parse(await readFile(join(path(name), "config.json"), "utf8"));
+
+test.each(["tinybert", "minilm", "assistant"])(
+  "%s without its task: a body, which any task goes on with",
+  async (name) => {
+    const out = `general-${name}`;
+    const student = name === "assistant" ? "bert:1x8x2" : "bert:2x16x2";
+    const options = {
+      ...common(),
+      train: undefined,
+      teacher: path("base"),
+      student,
+      recipe: general(name),
+      out: path(out),
+    };
+    const result = await distill(options).result;
+    expect(result.model.weights.has("bert.embeddings.word_embeddings.weight")).toBe(true);
+    expect([...result.model.weights.keys()].filter((path) => /pooler|classifier/.test(path))).toEqual([]);
+    expect((await configOf(out)).architectures).toEqual(["BertModel"]);
+    expect(await readFile(join(path(out), "README.md"), "utf8")).toContain("pipeline_tag: feature-extraction");
+    const again = await distill({ ...options, resume: true }).result;
+    expect(again.sha256).toBe(result.sha256);
+    const task = { ...common(), text: undefined, evalText: undefined, maxSteps: 1, student: path(out), recipe: "kd" };
+    const tuned = await distill(task).result;
+    expect(tuned.notes.join()).toContain(`fresh bert.pooler.dense.weight, bert.pooler.dense.bias, classifier.weight`);
+  },
+);
+
+test("logits on plain text: the classifier stays, its labels are the teacher's", async () => {
+  const { hard, ...terms } = recipes.kd.stages.task.terms;
+  const recipe = { ...recipes.kd, stages: { text: { data: "text" as const, terms } } };
+  const { model } = await distill({ ...common(), train: undefined, recipe }).result;
+  expect(model.config.id2label).toEqual((await configOf("teacher")).id2label);
+  expect(model.weights.has("classifier.weight")).toBe(true);
+});
+
+test("what belongs to rows of a task is refused", async () => {
+  const options = { ...common(), train: undefined, recipe: general("minilm"), eval: path("dev.tsv") };
+  await expect(distill(options).result).rejects.toMatchObject({ code: "NO_TASK_STAGE" });
+});
 
 test("each layer of mobilebert by its own; then the task by the data", async () => {
   await finetune({ ...common(), model: path("base"), maxSteps: 1, out: path("own") }).result;
