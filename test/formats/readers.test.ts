@@ -6,12 +6,16 @@ import { execFile } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { makeBatch } from "../../src/data/batch.ts";
+import { type Batch, makeBatch } from "../../src/data/batch.ts";
+import type { Task } from "../../src/formats/config.ts";
 import { distill, finetune, pretrain } from "../../src/index.ts";
+import { familyOf } from "../../src/models/index.ts";
+import { recipes } from "../../src/recipes/index.ts";
 import { nodeFiles } from "../../src/runtimes/nodeFiles.ts";
 import { alone } from "../../src/train/evaluate.ts";
 import { loadModel } from "../../src/train/model.ts";
-import { Predictor, placeWeights } from "../../src/train/trainer.ts";
+import { featureOf, featureProgram } from "../../src/train/programs.ts";
+import { Predictor, placeWeights, shapeOf, writeBatch } from "../../src/train/trainer.ts";
 import { makeTiny, type Tiny } from "../cli/tiny.ts";
 import { wasm } from "../executors/each.ts";
 
@@ -93,6 +97,16 @@ async function folders(): Promise<ReadonlyMap<string, string>> {
     await pretrain({ ...words, model, tokenizer: path("base"), out: path(name) }).result;
     made.set(name, name);
   }
+  const { task, ...stages } = recipes["minilm-v2"].stages;
+  const general = { teacher: path("base"), recipe: { ...recipes["minilm-v2"], stages }, relationHeads: 2, text: train };
+  for (const [student, name] of [
+    ["bert:1x16x2", "BertModel"],
+    ["distilbert:1x16x2", "DistilBertModel"],
+    ["mobilebert:1x24x8", "MobileBertModel"],
+  ]) {
+    await distill({ ...few, ...general, student, out: path(name) }).result;
+    made.set(name, name);
+  }
   if (data) {
     const tokenizer = join(data, "bert-base-uncased-tokenizer");
     await pretrain({ ...words, model: "bert:1x16x2", tokenizer, out: path("real") }).result;
@@ -113,19 +127,32 @@ function ask(question: object): Promise<Answer[]> {
   });
 }
 
-/** Ids, segments and logits as limbeck has them. */
-async function own(folder: string, masked: boolean, longest: number): Promise<Answer["rows"]> {
-  const model = await loadModel(nodeFiles(folder), masked ? { tasks: ["maskedLm"] } : {});
+/** Ids, segments and logits (of a body its last states) as limbeck has them. */
+async function own(folder: string, tasks: readonly Task[], longest: number): Promise<Answer["rows"]> {
+  const model = await loadModel(nodeFiles(folder), { tasks });
   const executor = await wasm(1).make();
   expect(longest, folder).toBeLessThanOrEqual(model.config.max_position_embeddings);
   placeWeights(executor, "m", model.weights);
-  const predictor = new Predictor(executor, { owner: "m", config: model.config });
+  const placed = { owner: "m", config: model.config };
+  const predictor = new Predictor(executor, placed);
+  const { layers, width } = familyOf(model.config).size(model.config);
+  const last = `hidden.${layers - 1}`;
+  const states = async (batch: Batch) => {
+    const program = executor.load(featureProgram(placed, [last], shapeOf(batch)));
+    writeBatch(executor, batch, [program]);
+    executor.run(program);
+    const kept = { name: featureOf("m", last), shape: [batch.rows, width], dtype: "f32" } as const;
+    return (await executor.read(kept)).subarray(0, batch.tokens * width);
+  };
   const rows: Answer["rows"][number][] = [];
   for (const [text, pair] of TEXTS) {
     const { ids, segments } = model.tokenizer.encode(text, pair ?? undefined, longest);
     // A masked-LM says something of every token, whether it is masked or not.
     const all = makeBatch([{ ids, segments, targets: ids }], { size: 1, maskedMost: ids.length });
-    const logits = masked ? await predictor.maskedLogits(all) : await predictor.logits(alone({ ids, segments }));
+    const one = alone({ ids, segments });
+    const logits = tasks.includes("maskedLm")
+      ? await predictor.maskedLogits(all)
+      : await (tasks.length > 0 ? predictor.logits(one) : states(one));
     rows.push({ input_ids: [...ids], token_type_ids: [...segments], logits: [...logits] });
   }
   executor.dispose();
@@ -141,12 +168,16 @@ test.skipIf(absent)(
     let most = 0;
     for (const [i, [name, expected]] of [...made].entries()) {
       const { rows, wrong, ...answer } = answers[i];
-      const masked = expected.endsWith("ForMaskedLM");
-      const labels = name === "scores" ? ["LABEL_0"] : masked ? null : ["negative", "positive"];
+      const tasks: Task[] = expected.endsWith("ForMaskedLM")
+        ? ["maskedLm"]
+        : expected.endsWith("Model")
+          ? []
+          : ["classification"];
+      const labels = name === "scores" ? ["LABEL_0"] : tasks[0] === "classification" ? ["negative", "positive"] : null;
       expect(answer, name).toMatchObject({ architecture: expected, class: expected, training: false, labels });
       expect(answer.tokenizer, name).toMatch(/^(Distil|Mobile)?BertTokenizer/);
       expect(wrong, name).toEqual({ missing_keys: [], unexpected_keys: [], mismatched_keys: [] });
-      for (const [row, mine] of (await own(path(name), masked, answer.longest)).entries()) {
+      for (const [row, mine] of (await own(path(name), tasks, answer.longest)).entries()) {
         const theirs = rows[row];
         expect(mine.input_ids, `${name}, text ${row}`).toEqual(theirs.input_ids);
         if (theirs.token_type_ids) expect(mine.token_type_ids).toEqual(theirs.token_type_ids);
