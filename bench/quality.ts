@@ -31,93 +31,10 @@ import { node } from "../src/runtimes/node.ts";
 import { sha256 } from "../src/sha256.ts";
 import { distillSetup } from "../src/train/distill.ts";
 import { parameterCount } from "../src/train/model.ts";
-import { median, table } from "./common.ts";
-
-interface Task {
-  readonly train: string;
-  /** What students are judged on. */
-  readonly heldOut: readonly string[];
-  /** Of the usual cell; 0: all. */
-  readonly rows: number;
-  readonly teacher: Partial<DistillOptions>;
-}
-
-const TASKS: Readonly<Record<string, Task>> = {
-  sst2: {
-    ...{ train: "sst2/train.tsv", heldOut: ["sst2/dev.tsv", "sst2/test.tsv"], rows: 10_000 },
-    teacher: { epochs: 1, learningRate: 8e-5, warmupRatio: 0.06 },
-  },
-  mrpc: {
-    ...{ train: "mrpc/msr_paraphrase_train.txt", heldOut: ["mrpc/msr_paraphrase_test.txt"], rows: 0 },
-    teacher: { epochs: 3, learningRate: 5e-5 },
-  },
-};
-
-interface Preset {
-  readonly student: string;
-  readonly recipe: string;
-  /** Of the recipe's own numbers, what a cell of this size changes. */
-  readonly options: Training;
-  /** An IB-BERT that was distilled from the usual teacher comes in its place. */
-  readonly teacher?: "ib";
-  /** Stages on plain text, in a run of their own, and who teaches them: the base, the base with a masked-LM head, or the task's teacher. */
-  readonly text?: {
-    readonly teacher: "base" | "masked-lm" | "task";
-    readonly options?: Training;
-    readonly without?: string;
-  };
-  /** Epochs of the same rows on labels alone that are as many updates; those of `options` unless given. */
-  readonly updates?: number;
-}
-
-const [CUT, FRESH] = ["layers:3", "bert:3x192x12"];
-const usual = { epochs: 3, batchSize: 32, learningRate: 2e-4 };
-const fresh = { epochs: 3, batchSize: 32, learningRate: 5e-4 };
-/** Between blocks as wide as their teacher, a quarter or an eighth as wide inside. */
-const [IB, THIN] = ["ibbert:6x256x512x8x1024", { student: "mobilebert:6x256x64x8", teacher: "ib" }] as const;
-/** LAMB moves a tensor by so much of its norm in a step: it needs the recipe's own rate. */
-const TRANSFER = { teacher: "task", without: "masked", options: { learningRate: 3e-2 } } as const;
-/** A million tokens: 1,000 updates of 16 pieces of 64. */
-const MILLION = { epochs: 0, batchSize: 16, maxLength: 64, learningRate: 5e-4, seed: 1 };
-
-function intermediate(epochs: number): DistillOptions["stages"] {
-  return { intermediate: { epochs, batchSize: 32, learningRate: 5e-4, lrSchedulerType: "linear", warmupRatio: 0.1 } };
-}
-
-const PRESETS: Readonly<Record<string, Preset>> = {
-  kd: { student: CUT, recipe: "kd", options: usual },
-  "pkd-skip": { student: CUT, recipe: "pkd-skip", options: usual },
-  "pkd-last": { student: CUT, recipe: "pkd-last", options: usual },
-  bilstm: { student: "bilstm:150", recipe: "bilstm", options: { epochs: 3, batchSize: 32, nIter: 3 }, updates: 9 },
-  distilbert: {
-    ...{ student: "distilbert:layers:3", recipe: "distilbert", options: usual },
-    text: { teacher: "masked-lm", options: { restrictCeToMask: true, mlmSmoothing: 0 } },
-  },
-  "kd-fresh": { student: FRESH, recipe: "kd", options: fresh },
-  "kd-sliced": { student: "slice:3x192", recipe: "kd", options: fresh },
-  minilm: {
-    ...{ student: FRESH, recipe: "minilm", options: fresh },
-    text: { teacher: "base" },
-  },
-  "minilm-v2": {
-    ...{ student: FRESH, recipe: "minilm-v2", options: fresh },
-    text: { teacher: "base" },
-  },
-  assistant: {
-    ...{ student: FRESH, recipe: "assistant", options: fresh },
-    text: { teacher: "base" },
-  },
-  tinybert: {
-    ...{ student: FRESH, recipe: "tinybert", options: { ...fresh, nIter: 0, stages: intermediate(6) }, updates: 9 },
-    text: { teacher: "base" },
-  },
-  "tinybert-task": {
-    ...{ student: FRESH, recipe: "tinybert", options: { ...fresh, nIter: 0, stages: intermediate(6) }, updates: 9 },
-  },
-  mobilebert: { ...THIN, recipe: "mobilebert", options: fresh, text: TRANSFER },
-  "mobilebert-joint": { ...THIN, recipe: "mobilebert-joint", options: fresh, text: TRANSFER },
-  "mobilebert-auxiliary": { ...THIN, recipe: "mobilebert-auxiliary", options: { epochs: 3, batchSize: 32 } },
-};
+import { median } from "./common.ts";
+import { type Judgement, type Line, pack, plain, type Settings, type Text } from "./quality/lines.ts";
+import { IB, MILLION, PRESETS, type Preset, part, TASKS, type Training, trainings } from "./quality/presets.ts";
+import { printTables } from "./quality/tables.ts";
 
 const { values: options } = parseArgs({
   options: {
@@ -129,73 +46,6 @@ const { values: options } = parseArgs({
     results: { type: "string", default: fileURLToPath(new URL("../../bench/results/quality.jsonl", import.meta.url)) },
   },
 });
-
-/** A training on the task: options of a run. */
-type Training = Partial<DistillOptions>;
-
-/** Everything that decides how a student comes out; two lines with equal settings are the same. */
-interface Settings {
-  /** "hard": on labels alone, whichever preset it is the baseline of. */
-  readonly preset: string;
-  readonly recipe: string;
-  readonly training: Training;
-  readonly task: string;
-  readonly student: string;
-  readonly rows: number;
-  readonly seed: number;
-  /** SHA-256 of the training rows, and of the weights of the teacher and of what training on the task begins with. */
-  readonly data: string;
-  readonly teacher: string;
-  readonly start: string;
-}
-
-interface Judgement {
-  /** Right answers on each of the held-out files, row by row: "1" or "0", packed four to a hexadecimal digit. */
-  readonly right: readonly string[];
-  readonly rows: readonly number[];
-  readonly accuracy: readonly number[];
-  readonly parameters: number;
-  /** Of model.safetensors. */
-  readonly bytes: number;
-  readonly version: string;
-}
-
-interface Student extends Judgement {
-  readonly kind: "student";
-  readonly settings: Settings;
-  /** Share of the held-out rows on which student and teacher say the same, and mean KL(teacher ‖ student) there. */
-  readonly agreement: number;
-  readonly kl: number;
-  /** Milliseconds of a sentence at batch 1, tokens included; the teacher's beside it, taken in turns. */
-  readonly milliseconds: number;
-  readonly teacherMilliseconds: number;
-  /** Of training on the task. */
-  readonly seconds: number;
-  /** SHA-256 of model.safetensors. */
-  readonly weights: string;
-}
-
-interface Teacher extends Judgement {
-  readonly kind: "teacher";
-  readonly task: string;
-  readonly teacher: string;
-}
-
-/** Of a run on plain text: perplexity of masked tokens or the stage's own loss on held-out text, before and after each stage. */
-interface Text {
-  readonly kind: "text";
-  readonly preset: string;
-  readonly weights: string;
-  readonly stages: Readonly<Record<string, { readonly before: Measure; readonly after: Measure }>>;
-  readonly version: string;
-}
-
-interface Measure {
-  readonly perplexity?: number;
-  readonly loss?: number;
-}
-
-type Line = Student | Teacher | Text;
 
 const task = TASKS[options.task];
 if (!task) throw new Error(`there is no task "${options.task}"; there are ${Object.keys(TASKS).join(", ")}`);
@@ -340,15 +190,6 @@ async function startOf({ student }: Preset, teacher: string, train: DistillOptio
   return (await distillSetup(node, { teacher, student, ...cut, train, recipe: "hard", seed: 1 })).student;
 }
 
-/** The stages of a recipe on plain text, or those on the task. */
-function part(name: string, text: boolean, without?: string): Recipe {
-  const { assistants, ...recipe } = recipes[name];
-  const stages = Object.entries(recipe.stages).filter(
-    ([stage, { data }]) => (data === "text") === text && stage !== without,
-  );
-  return { ...recipe, ...(text && assistants ? { assistants } : {}), stages: Object.fromEntries(stages) };
-}
-
 /** The student after the preset's stages on plain text. */
 async function afterText(
   name: string,
@@ -402,16 +243,6 @@ async function probabilitiesOf(model: Classifier): Promise<number[][][]> {
 
 const best = (row: readonly number[]) => row.indexOf(Math.max(...row));
 
-function pack(right: readonly boolean[]): string {
-  const digits = Array.from({ length: Math.ceil(right.length / 4) }, (_, i) =>
-    [0, 1, 2, 3].reduce((sum, bit) => sum + (right[4 * i + bit] ? 1 << bit : 0), 0).toString(16),
-  );
-  return digits.join("");
-}
-
-const unpack = (packed: string, count: number): boolean[] =>
-  Array.from({ length: count }, (_, i) => ((Number.parseInt(packed[i >> 2], 16) >> (i & 3)) & 1) === 1);
-
 function judgement(model: Model, bytes: number, probabilities: readonly number[][][]): Judgement {
   const right = heldOut.map(({ examples }, f) => examples.map(({ label }, i) => best(probabilities[f][i]) === label));
   const share = (all: readonly boolean[]) => all.filter((x) => x).length / all.length;
@@ -451,15 +282,6 @@ async function teacherProbabilities(teacher: Classifier, folder: string, hash: s
   return found;
 }
 
-/** The training of a preset on the task, and of the same student on labels alone: as many updates, by the same optimiser. */
-function trainings({ recipe, options: own, updates }: Preset): { readonly own: Training; readonly labels: Training } {
-  const { optimizer, learningRate, lrSchedulerType, warmupRatio, adamBeta2, weightDecay, maxGradNorm } = {
-    ...Object.values(recipes[recipe].stages).at(-1)?.training,
-    ...own,
-  };
-  const numbers = { optimizer, learningRate, lrSchedulerType, warmupRatio, adamBeta2, weightDecay, maxGradNorm };
-  return { own, labels: { ...numbers, batchSize: own.batchSize, epochs: updates ?? own.epochs } };
-}
 /** A cell's two students: on labels alone, and by the preset. */
 async function runCell(name: string, seed: number): Promise<void> {
   const preset = PRESETS[name];
@@ -509,112 +331,6 @@ async function runCell(name: string, seed: number): Promise<void> {
   };
   await student("hard", labels, start);
   await student(preset.recipe, own, await afterText(name, preset, start, { teacher: folder, train }));
-}
-
-/** As JSON gives it back: without what is undefined. */
-const plain = (settings: Settings | Training): unknown => JSON.parse(JSON.stringify(settings));
-
-const mean = (x: readonly number[]) => x.reduce((a, b) => a + b, 0) / x.length;
-const deviation = (x: readonly number[]) =>
-  Math.sqrt(x.reduce((sum, v) => sum + (v - mean(x)) ** 2, 0) / (x.length - 1));
-const spread = (x: readonly number[], digits = 1) =>
-  mean(x).toFixed(digits) + (x.length > 1 ? ` ± ${deviation(x).toFixed(digits)}` : "");
-
-/**
- * The mean of paired differences [seeds][rows], and where it lies with 95 % of probability: seeds and rows drawn anew with replacement,
- * 10,000 times, the 2.5 and 97.5 percentiles of the means.
- */
-function paired(differences: readonly (readonly number[])[]): { mean: number; low: number; high: number } {
-  const [S, N] = [differences.length, differences[0].length];
-  const random = new Random(0, "bench/quality/bootstrap");
-  const means = Array.from({ length: 10_000 }, () => {
-    const seeds = Array.from({ length: S }, () => differences[random.below(S)]);
-    let sum = 0;
-    for (let i = 0; i < N; i++) {
-      const row = random.below(N);
-      for (const seed of seeds) sum += seed[row];
-    }
-    return sum / (S * N);
-  }).sort((a, b) => a - b);
-  return { mean: mean(differences.map(mean)), low: means[250], high: means[9749] };
-}
-
-const rightOf = ({ right, rows }: Judgement) => right.flatMap((bits, f) => unpack(bits, rows[f]));
-const accuracy = (judged: Judgement) => 100 * mean(rightOf(judged).map(Number));
-
-function groupBy<T>(items: readonly T[], key: (item: T) => unknown): T[][] {
-  const groups = new Map<string, T[]>();
-  for (const item of items) {
-    const name = JSON.stringify(key(item));
-    groups.set(name, [...(groups.get(name) ?? []), item]);
-  }
-  return [...groups.values()];
-}
-
-function printTables(lines: readonly Line[]): void {
-  const students = lines.filter((line) => line.kind === "student");
-  for (const group of groupBy(students, ({ settings: { task, rows, teacher } }) => [task, rows, teacher])) {
-    if (group.every(({ settings: { preset } }) => preset === "hard")) continue;
-    const { task: name, rows, teacher } = group[0].settings;
-    const teachers = lines.filter((line) => line.kind === "teacher");
-    const taught = teachers.find((line) => line.task === name && line.teacher === teacher);
-    const where = `${TASKS[name].heldOut.join(" and ")} together (${taught?.rows.join(" and ")} rows)`;
-    console.log(
-      `\n${name}: ${rows} training rows, accuracy × 100 on ${where}; teacher ${taught && accuracy(taught).toFixed(1)}\n`,
-    );
-    const presets = groupBy(
-      group.filter(({ settings: { preset } }) => preset in PRESETS),
-      ({ settings: { seed, start, ...rest } }) => rest,
-    );
-    const body = presets.flatMap((cells) => {
-      const pairs = cells.flatMap((cell) => {
-        const { preset, recipe, training, start, ...shared } = cell.settings;
-        const labels = plain(trainings(PRESETS[preset]).labels);
-        const other = group.find(({ settings: { preset: name, recipe, training, start, ...rest } }) => {
-          return name === "hard" && isDeepStrictEqual([rest, training], [shared, labels]);
-        });
-        return other ? [[cell, other] as const] : [];
-      });
-      if (pairs.length === 0) return [];
-      const difference = paired(
-        pairs.map(([cell, other]) => {
-          const without = rightOf(other);
-          return rightOf(cell).map((right, i) => Number(right) - Number(without[i]));
-        }),
-      );
-      const of = pairs.map(([cell]) => cell);
-      const points = (x: number) => `${x < 0 ? "−" : "+"}${Math.abs(100 * x).toFixed(1)}`;
-      return [
-        [
-          of[0].settings.preset,
-          of[0].settings.student,
-          of.map(({ settings }) => settings.seed).join(", "),
-          `${(of[0].parameters / 1e6).toFixed(1)} M`,
-          `${(of[0].bytes / 1e6).toFixed(1)} MB`,
-          spread(of.map(({ milliseconds, teacherMilliseconds }) => teacherMilliseconds / milliseconds)),
-          spread(pairs.map(([, other]) => accuracy(other))),
-          spread(of.map(accuracy)),
-          `${points(difference.mean)} (${points(difference.low)} … ${points(difference.high)})`,
-          spread(of.map(({ agreement }) => 100 * agreement)),
-          spread(
-            of.map(({ kl }) => kl),
-            3,
-          ),
-        ],
-      ];
-    });
-    const head = ["preset", "student", "seeds", "parameters", "size", "× faster, batch 1", "labels alone", "preset"];
-    console.log(table([...head, "difference (95 %)", "agreement", "KL"], body));
-  }
-  const texts = lines.filter((line) => line.kind === "text");
-  const told = ({ perplexity, loss = Number.NaN }: Measure) => perplexity?.toFixed(0) ?? loss.toPrecision(3);
-  const rows = texts.flatMap(({ preset, stages }) =>
-    Object.entries(stages).map(([stage, { before, after }]) => {
-      const what = before.perplexity === undefined ? "loss" : "perplexity";
-      return [preset, stage, what, told(before), told(after)];
-    }),
-  );
-  if (rows.length > 0) console.log(table(["on plain text", "stage", "of held-out text", "before", "after"], rows));
 }
 
 if (options.preset !== undefined)
