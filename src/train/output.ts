@@ -60,12 +60,16 @@ export interface RunRecord {
 const percent = (x: number | undefined) => (x === undefined ? "–" : `${(100 * x).toFixed(1)} %`);
 const ratio = (x: number | undefined) => (x === undefined ? "–" : x.toFixed(3));
 
+/** Plain text without masks judged it. */
+const onlyLoss = (metrics?: Metrics) => metrics !== undefined && Object.keys(metrics).join() === "count,loss";
+
 /** The comparison as a Markdown table; columns that nobody has are left out. */
 export function judgedTable(judged: readonly Judged[]): string {
   const columns: [string, (j: Judged) => string, boolean][] = [
     ["", (j) => j.role, true],
     ["parameters", (j) => j.parameters.toLocaleString("en"), true],
     ["MB", (j) => j.megabytes.toFixed(1), true],
+    ["loss", (j) => j.metrics?.loss?.toFixed(4) ?? "–", judged.some(({ metrics }) => onlyLoss(metrics))],
     ["perplexity", (j) => j.metrics?.perplexity?.toFixed(1) ?? "–", judged.some((j) => j.metrics?.perplexity)],
     ["accuracy", (j) => percent(j.metrics?.accuracy), judged.some((j) => j.metrics?.accuracy !== undefined)],
     ["F1", (j) => ratio(j.metrics?.f1), judged.some((j) => j.metrics?.f1 !== undefined)],

@@ -12,7 +12,7 @@ import { MASKED_SHARE } from "../data/masking.ts";
 import { InputError } from "../errors.ts";
 import type { Executor } from "../executors/executor.ts";
 import type { BatchShape } from "../models/features.ts";
-import type { ModelConfig } from "../models/index.ts";
+import { familyOf, type ModelConfig } from "../models/index.ts";
 import { plan as planSlots } from "../program/plan.ts";
 import type { Instruction } from "../program/program.ts";
 import { packedBytes, sizeOf, type Value } from "../program/value.ts";
@@ -23,7 +23,7 @@ import { type FinetuneOptions, finetuneSetup } from "./finetune.ts";
 import { trainingPrograms } from "./largest.ts";
 import { parameterCount } from "./model.ts";
 import type { TrainingOptions } from "./options.ts";
-import { judging, type StepStructure, stepPrograms, updateProgram } from "./programs.ts";
+import { featureProgram, judging, type StepStructure, stepPrograms, updateProgram } from "./programs.ts";
 import { hyperAt, makeMicroBatches, microBatches, plannedSteps } from "./run.ts";
 import { openDevice } from "./session.ts";
 import type { RunStage } from "./stages.ts";
@@ -197,12 +197,14 @@ const PRODUCTS: Readonly<Record<string, (instruction: Instruction) => number>> =
   lstm: ({ dims: { N, G, H } }) => N * G * H,
 };
 
-/** Of all sequences together; with the classifier, or where there is none with the masked-LM head. */
+/** Of all sequences together; with the classifier, where there is none with the masked-LM head, or of the body alone. */
 function forwardFlops(config: ModelConfig, lengths: readonly number[]): number {
   const flops = new Map<number, number>();
+  const placed = { owner: "any", config };
+  const last = `hidden.${familyOf(config).size(config).layers - 1}`;
   for (const n of new Set(lengths)) {
     const shape = { sequences: 1, rows: n, longest: n, masked: Math.ceil(MASKED_SHARE * n) };
-    const [{ instructions }] = judging({ owner: "any", config }, shape);
+    const [{ instructions } = featureProgram(placed, [last], shape)] = judging(placed, shape);
     flops.set(n, sum(instructions.map((instruction) => 2 * (PRODUCTS[instruction.op.name]?.(instruction) ?? 0))));
   }
   return sum(lengths.map((n) => flops.get(n) as number));

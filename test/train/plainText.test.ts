@@ -4,7 +4,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { distill, finetune, type Run, type TrainingEvent } from "../../src/index.ts";
+import { distill, finetune, plan, type Run, type TrainingEvent } from "../../src/index.ts";
 import { recipes } from "../../src/recipes/index.ts";
 import { node } from "../../src/runtimes/node.ts";
 import { distillSetup } from "../../src/train/distill.ts";
@@ -82,6 +82,8 @@ test.each(["tinybert", "minilm", "assistant"])(
     expect([...result.model.weights.keys()].filter((path) => /pooler|classifier/.test(path))).toEqual([]);
     expect((await configOf(out)).architectures).toEqual(["BertModel"]);
     expect(await readFile(join(path(out), "README.md"), "utf8")).toContain("pipeline_tag: feature-extraction");
+    expect(await readFile(join(path(out), "README.md"), "utf8")).toMatch(/\| student \|.*\| \d\.\d{4} \|/);
+    expect((await plan({ ...options, out: undefined })).steps).toBe(3);
     const again = await distill({ ...options, resume: true }).result;
     expect(again.sha256).toBe(result.sha256);
     const task = { ...common(), text: undefined, evalText: undefined, maxSteps: 1, student: path(out), recipe: "kd" };
