@@ -45,6 +45,8 @@ export interface Preset {
 const [CUT, FRESH] = ["layers:3", "bert:3x192x12"];
 const usual = { epochs: 3, batchSize: 32, learningRate: 2e-4 };
 const fresh = { epochs: 3, batchSize: 32, learningRate: 5e-4 };
+/** On plain text, of a student that begins with layers of a trained model. */
+const gentle = { learningRate: 1e-4 };
 /** Between blocks as wide as their teacher, a quarter or an eighth as wide inside. */
 export const IB = "ibbert:6x256x512x8x1024";
 const THIN = { student: "mobilebert:6x256x64x8", teacher: "ib" } as const;
@@ -64,7 +66,7 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
   bilstm: { student: "bilstm:150", recipe: "bilstm", options: { epochs: 3, batchSize: 32, nIter: 3 }, updates: 9 },
   distilbert: {
     ...{ student: "distilbert:layers:3", recipe: "distilbert", options: usual },
-    text: { teacher: "masked-lm", options: { restrictCeToMask: true, mlmSmoothing: 0 } },
+    text: { teacher: "masked-lm", options: { ...gentle, restrictCeToMask: true, mlmSmoothing: 0 } },
   },
   "kd-fresh": { student: FRESH, recipe: "kd", options: fresh },
   "kd-sliced": { student: "slice:3x192", recipe: "kd", options: fresh },
@@ -75,6 +77,10 @@ export const PRESETS: Readonly<Record<string, Preset>> = {
   "minilm-v2": {
     ...{ student: FRESH, recipe: "minilm-v2", options: fresh },
     text: { teacher: "base" },
+  },
+  "minilm-v2-cut": {
+    ...{ student: CUT, recipe: "minilm-v2", options: usual },
+    text: { teacher: "base", options: gentle },
   },
   assistant: {
     ...{ student: FRESH, recipe: "assistant", options: fresh },
