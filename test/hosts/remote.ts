@@ -37,6 +37,9 @@ export interface Host {
 
 const key = (path: readonly string[]) => path.join(" > ");
 
+// A test ends itself after two minutes (vitest.ts), unless its thread hangs; all that follow would wait for that host in vain.
+const SILENCE_MS = 480_000;
+
 /** The tests of one host while they run there. */
 export class RemoteRun {
   readonly #outcomes = new Map<string, Outcome>();
@@ -46,6 +49,7 @@ export class RemoteRun {
   #end: string | undefined;
   #adapter: string | null = null;
   #started: Promise<Started> | undefined;
+  #silence: ReturnType<typeof setTimeout> | undefined;
 
   /** Starts the host; returns the adapter that it has for WebGPU. */
   async start(host: Host, path: string, folder: string): Promise<string | null> {
@@ -82,6 +86,7 @@ export class RemoteRun {
   }
 
   #hear(text: string): void {
+    this.#listen();
     if (!text.startsWith(PREFIX)) {
       this.#said.push(text);
       if (this.#said.length > 20) this.#said.shift();
@@ -98,8 +103,15 @@ export class RemoteRun {
     }
   }
 
+  #listen(): void {
+    clearTimeout(this.#silence);
+    if (this.#end !== undefined) return;
+    this.#silence = setTimeout(() => this.#finish(`printed nothing for ${SILENCE_MS / 60_000} minutes`), SILENCE_MS);
+  }
+
   #finish(reason: string): void {
     this.#end ??= reason;
+    clearTimeout(this.#silence);
     for (const id of this.#waiting.keys()) this.#wake(id);
   }
 
